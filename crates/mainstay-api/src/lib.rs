@@ -1,0 +1,13 @@
+//! Servers: the Dapr API over HTTP and gRPC, the ingress, the control API. The only crate that knows status codes.
+//!
+//! It contains no decisions: decode, one call, encode.
+
+mod app;
+mod control;
+mod ingress;
+mod listener;
+
+pub use app::{AppServerOptions, AppToken, Shutdown, serve_app};
+pub use control::{ControlOptions, serve_control};
+pub use ingress::{IngressOptions, Route, serve_ingress};
+pub use listener::{Limits, Server};

@@ -1,0 +1,22 @@
+//! The vocabulary of Mainstay: identifiers, the SLA, deadlines, error kinds, and the ports for time and randomness.
+//!
+//! This crate does no I/O and knows no runtime, no HTTP and no serialisation format. A type comes in only when three
+//! crates need it.
+
+mod clock;
+mod deadline;
+mod duration;
+mod error;
+mod id;
+pub mod limits;
+pub mod metric;
+mod rng;
+mod sla;
+
+pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use deadline::Deadline;
+pub use duration::{InvalidDuration, format_duration, parse_duration};
+pub use error::{ErrorKind, Fault, Retryability};
+pub use id::{AppId, InvalidAppId, ReplicaId};
+pub use rng::{Rng, SplitMix64};
+pub use sla::{Availability, InvalidAvailability, Latency, Priority, Sla};

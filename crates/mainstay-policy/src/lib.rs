@@ -1,0 +1,17 @@
+//! Resilience mechanisms and their derivation from an SLA: pure state machines with an injected clock.
+//!
+//! No I/O, no runtime, no sockets, no HTTP.
+
+pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod ejection;
+pub mod gate;
+pub mod hedge;
+pub mod limiter;
+mod outcome;
+mod policy;
+pub mod retry;
+
+pub use outcome::Outcome;
+pub use policy::{EdgePolicy, TargetPolicy};

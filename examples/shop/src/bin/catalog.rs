@@ -1,0 +1,2 @@
+//! The shop's catalog.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The shop's inventory.
+fn main() {}

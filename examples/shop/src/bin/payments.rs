@@ -1,0 +1,2 @@
+//! The shop's payments.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The shop's shoppers.
+fn main() {}

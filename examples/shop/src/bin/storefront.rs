@@ -1,0 +1,2 @@
+//! The shop's storefront.
+fn main() {}
