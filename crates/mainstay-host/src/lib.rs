@@ -12,4 +12,4 @@ pub use handle::{Handle, HostOptions, StartError, UnknownApp, start};
 pub use log::{LogFilter, LogLine, LogSource, LogStream};
 pub use spec::{AppSpec, Condition, Need, Probe, ProbeAction, Probes, Restart, RestartPolicy, StopPolicy};
 pub use status::{AppStatus, Exit, ReplicaState, ReplicaStatus, Snapshot, Usage};
-pub use surroundings::{PrepareError, Prepared, Surroundings};
+pub use surroundings::{NetworkProbe, PrepareError, Prepared, Surroundings};

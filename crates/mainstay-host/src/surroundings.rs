@@ -20,6 +20,23 @@ pub struct Prepared {
 #[error("{0}")]
 pub struct PrepareError(pub String);
 
+/// A probe over the network. The host opens no connections itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkProbe {
+    /// `GET http://127.0.0.1:{port}{path}` answers 200 to 399.
+    Http {
+        /// Where.
+        port: u16,
+        /// Path with query.
+        path: String,
+    },
+    /// The port accepts a connection.
+    Tcp {
+        /// Where.
+        port: u16,
+    },
+}
+
 /// What the host needs from outside.
 pub trait Surroundings: Send + Sync + 'static {
     /// Called before each start and restart of a replica.
@@ -35,4 +52,13 @@ pub trait Surroundings: Send + Sync + 'static {
         replica: &'a ReplicaId,
         limit: Duration,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Makes one probe; the host bounds it with the probe's timeout by dropping the future.
+    ///
+    /// # Errors
+    /// Why it failed, in words: `connection refused`, `answered 503`.
+    fn probe<'a>(
+        &'a self,
+        probe: &'a NetworkProbe,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
 }

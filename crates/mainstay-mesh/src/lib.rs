@@ -2,6 +2,7 @@
 
 mod body;
 mod call;
+pub mod client;
 mod error;
 mod mesh;
 mod report;
