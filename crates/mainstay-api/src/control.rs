@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mainstay_host::Handle;
 use mainstay_mesh::Mesh;
 
+use crate::wire::System;
 use crate::{AppToken, Limits, Server, Shutdown};
 
 /// Settings of the control API.
@@ -17,8 +18,8 @@ pub struct ControlOptions {
     pub limits: Limits,
     /// Stops the whole system.
     pub shutdown: Shutdown,
-    /// What does not change while the system runs, served as it is at `/api/system` (name, addresses, version).
-    pub system: Arc<serde_json::Value>,
+    /// What does not change while the system runs: `/api/system`.
+    pub system: Arc<System>,
 }
 
 /// Serves the control API on `listener`.

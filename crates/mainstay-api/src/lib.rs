@@ -6,6 +6,7 @@ mod app;
 mod control;
 mod ingress;
 mod listener;
+pub mod wire;
 
 pub use app::{AppServerOptions, AppToken, Shutdown, serve_app};
 pub use control::{ControlOptions, serve_control};
