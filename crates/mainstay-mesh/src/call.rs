@@ -3,7 +3,7 @@
 use http::{Request, Response};
 use mainstay_base::AppId;
 
-use crate::{Body, CallError, Mesh};
+use crate::{AppProtocol, Body, CallError, Mesh};
 
 /// One call.
 #[derive(Debug)]
@@ -52,6 +52,12 @@ impl Mesh {
     /// When there is no answer: the error says what happened, whose fault it is and when to come back.
     pub async fn call(&self, call: Call) -> Result<Response<Body>, CallError> {
         let _ = call;
+        todo!("mesh")
+    }
+
+    /// What the app called `name` speaks; `None` for an external service and an unknown name.
+    pub fn app_protocol(&self, name: &str) -> Option<AppProtocol> {
+        let _ = name;
         todo!("mesh")
     }
 

@@ -15,6 +15,6 @@ pub use call::{Call, Caller, Protocol, Target};
 pub use error::{CallError, Reason};
 pub use mesh::{Mesh, MeshOptions, StartError, TraceExport};
 pub use report::{EdgeReport, ReplicaReport, Report, TargetReport};
-pub use topology::{EdgeConfig, Endpoint, ExternalConfig, Fallback, TargetConfig, Topology};
+pub use topology::{AppProtocol, EdgeConfig, Endpoint, ExternalConfig, Fallback, TargetConfig, Topology};
 pub use trace::TraceContext;
 pub use worker::Workers;

@@ -27,10 +27,22 @@ pub struct TargetConfig {
     pub sla: Sla,
     /// What protects it.
     pub policy: TargetPolicy,
-    /// Whether it speaks HTTP/2 without TLS (h2c, gRPC) instead of HTTP/1.1.
-    pub http2: bool,
+    /// What it speaks.
+    pub protocol: AppProtocol,
     /// The `dapr-api-token` it expects of its runtime (`APP_API_TOKEN`).
     pub token: Option<HeaderValue>,
+}
+
+/// What an app speaks, always without TLS (Dapr's `--app-protocol`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AppProtocol {
+    /// HTTP/1.1.
+    #[default]
+    Http,
+    /// HTTP over HTTP/2 with prior knowledge.
+    H2c,
+    /// gRPC. An HTTP invocation reaches it as `AppCallback.OnInvoke`; that translation is `mainstay-api`'s work.
+    Grpc,
 }
 
 /// A service that Mainstay does not run.
