@@ -1,0 +1,139 @@
+//! Calls to other services, through the Dapr API of the runtime.
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Context, Problem};
+
+/// The largest answer that is read, in bytes.
+const ANSWER_MAX: usize = 1024 * 1024;
+
+/// The way to other services. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Dapr {
+    http: Client<HttpConnector, Full<Bytes>>,
+    invoke: String,
+    token: Option<HeaderValue>,
+}
+
+/// What a service answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Whether the runtime answered in place of the service.
+    pub fallback: bool,
+    body: Bytes,
+}
+
+impl Dapr {
+    /// From the variables that the runtime gives every service.
+    ///
+    /// # Errors
+    /// When they are missing or unreadable.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let port: u16 = std::env::var("DAPR_HTTP_PORT")
+            .context("DAPR_HTTP_PORT is not set: start this service with `mainstay run`")?
+            .parse()
+            .context("DAPR_HTTP_PORT is not a port")?;
+        let token = std::env::var("DAPR_API_TOKEN").ok();
+        Ok(Self {
+            http: Client::builder(TokioExecutor::new()).build_http(),
+            invoke: format!("http://127.0.0.1:{port}/v1.0/invoke"),
+            token: token.map(|token| token.parse()).transpose()?,
+        })
+    }
+
+    /// Gets `method` of `app`.
+    ///
+    /// # Errors
+    /// When the runtime itself does not answer; an answer of any status is `Ok`.
+    pub async fn get(&self, app: &str, method: &str, context: &Context) -> Result<Answer, Problem> {
+        self.send(Method::GET, app, method, Bytes::new(), context).await
+    }
+
+    /// Posts `body` as JSON to `method` of `app`.
+    ///
+    /// # Errors
+    /// When the runtime itself does not answer; an answer of any status is `Ok`.
+    pub async fn post(
+        &self,
+        app: &str,
+        method: &str,
+        body: &impl Serialize,
+        context: &Context,
+    ) -> Result<Answer, Problem> {
+        let body = serde_json::to_vec(body).map_err(Problem::bug)?;
+        self.send(Method::POST, app, method, body.into(), context).await
+    }
+
+    async fn send(
+        &self,
+        verb: Method,
+        app: &str,
+        method: &str,
+        body: Bytes,
+        context: &Context,
+    ) -> Result<Answer, Problem> {
+        let mut request = Request::builder()
+            .method(verb)
+            .uri(format!("{}/{app}/method/{method}", self.invoke))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(Problem::bug)?;
+        request.headers_mut().extend(context.headers().clone());
+        if let Some(token) = &self.token {
+            request.headers_mut().insert("dapr-api-token", token.clone());
+        }
+        let no_answer = |error: &dyn std::fmt::Display| {
+            Problem::new(StatusCode::BAD_GATEWAY, format!("no answer about {app}: {error}"))
+        };
+        let response = self
+            .http
+            .request(request)
+            .await
+            .map_err(|error| no_answer(&error))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, ANSWER_MAX).collect().await;
+        Ok(Answer {
+            status: head.status,
+            fallback: head.headers.contains_key("mainstay-fallback"),
+            body: body.map_err(|error| no_answer(&error))?.to_bytes(),
+        })
+    }
+}
+
+impl Answer {
+    /// Its body, when it is a good one.
+    ///
+    /// # Errors
+    /// The answer's own status and text when it is not a success, 502 when its body is not what was expected.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        if !self.status.is_success() {
+            return Err(Problem::new(self.status, self.text()));
+        }
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Problem::new(
+                StatusCode::BAD_GATEWAY,
+                format!("an answer is not what it should be: {error}"),
+            )
+        })
+    }
+
+    /// What went wrong, in the words of a service (`error`) or of the runtime (`message`).
+    fn text(&self) -> String {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let text = body.get("error").or_else(|| body.get("message"));
+        match text.and_then(serde_json::Value::as_str) {
+            Some(text) => text.to_owned(),
+            None => String::from_utf8_lossy(&self.body).into_owned(),
+        }
+    }
+}

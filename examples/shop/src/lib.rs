@@ -1,0 +1,23 @@
+//! What the services of the shop share.
+//!
+//! They are plain HTTP servers that know nothing of each other's addresses: a call goes to the Dapr API beside the
+//! service, by name. Timeouts, retries, breakers, limits and fallbacks are nowhere in this code; the runtime derives
+//! them from the SLAs in `mainstay.yaml`.
+
+mod context;
+mod dapr;
+mod knob;
+mod memory;
+mod model;
+mod problem;
+mod service;
+mod traffic;
+
+pub use context::Context;
+pub use dapr::{Answer, Dapr};
+pub use knob::knob;
+pub use memory::Memory;
+pub use model::{Charge, Charged, Order, Payment, Product, Purchase, Reservation, Reserved, Stock, check_id};
+pub use problem::Problem;
+pub use service::serve;
+pub use traffic::{Arrivals, Outcome, Tally};
