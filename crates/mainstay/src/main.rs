@@ -1,1 +1,87 @@
-fn main() {}
+//! The `mainstay` command.
+
+mod cli;
+mod client;
+mod clock;
+mod daprd;
+mod data_dir;
+mod failure;
+mod flags;
+mod messages;
+mod render;
+mod run;
+mod secret;
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Failure, Outcome};
+use crate::messages::Format;
+
+fn main() -> ExitCode {
+    let command = parse();
+    let json = command.wants_json();
+    match perform(command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            report(&failure, json);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+/// Reads the command line; a wrong one, `--help` and `--version` end the process here.
+fn parse() -> Command {
+    let mut arguments = std::env::args_os();
+    let called = arguments.next().unwrap_or_default();
+    // A link called `daprd` is how tools of the Dapr world start and find a sidecar.
+    if Path::new(&called).file_stem().is_some_and(|name| name == "daprd") {
+        return Command::Daprd(Box::new(daprd::parse(arguments)));
+    }
+    let arguments: Vec<_> = arguments.collect();
+    if arguments.first().is_some_and(|first| first == "daprd") {
+        return Command::Daprd(Box::new(daprd::parse(arguments.into_iter().skip(1))));
+    }
+    Cli::parse().command
+}
+
+fn perform(command: Command) -> Outcome {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::Daprd(args) => daprd::run(*args),
+        Command::Status(args) => ask(client::status::run(&args)),
+        Command::Logs(args) => ask(client::logs::run(&args)),
+        Command::Restart(args) => ask(client::restart::run(&args)),
+        Command::Stop(args) => ask(client::stop::run(&args)),
+        Command::Wait(args) => ask(client::wait::run(&args)),
+        Command::Completion { shell } => {
+            let script = cli::completion(shell);
+            client::print(&String::from_utf8_lossy(&script)).map(|()| 0)
+        }
+    }
+}
+
+/// Runs a command that talks to a running system.
+fn ask(command: impl Future<Output = Outcome>) -> Outcome {
+    messages::start("warn", Format::Text)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::refused(format!("cannot start: {error}")))?
+        .block_on(command)
+}
+
+/// Says on standard error why the command failed.
+fn report(failure: &Failure, json: bool) {
+    let text = if json {
+        serde_json::json!({"error": failure.to_string()}).to_string()
+    } else {
+        format!("mainstay: {failure}")
+    };
+    // Nobody is left to be told when this fails.
+    let _ = writeln!(io::stderr(), "{text}");
+}
