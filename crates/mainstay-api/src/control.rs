@@ -1,4 +1,4 @@
-//! The control API: status, logs, restart, stop, explain, metrics; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, metrics; for the command line, scrapers and the dashboard.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use mainstay_host::Handle;
 use mainstay_mesh::Mesh;
 
 use crate::wire::System;
-use crate::{AppToken, Limits, Server, Shutdown};
+use crate::{AppToken, Limits, Metrics, Server, Shutdown};
 
 /// Settings of the control API.
 #[derive(Clone)]
@@ -20,6 +20,11 @@ pub struct ControlOptions {
     pub shutdown: Shutdown,
     /// What does not change while the system runs: `/api/system`.
     pub system: Arc<System>,
+    /// Host names, besides `localhost` and plain addresses, under which it may be asked. A web page that points a name
+    /// of its own at this address is refused.
+    pub hosts: Vec<String>,
+    /// Where the servers count; shown at `/metrics`.
+    pub metrics: Metrics,
 }
 
 /// Serves the control API on `listener`.

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use mainstay_base::AppId;
 use mainstay_mesh::Mesh;
 
-use crate::{Limits, Server};
+use crate::{Limits, Metrics, Server};
 
 /// One route. The longest path wins; a route with a host wins over one without.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct IngressOptions {
     pub routes: Vec<Route>,
     /// What a client may do.
     pub limits: Limits,
+    /// Where the server counts.
+    pub metrics: Metrics,
 }
 
 /// Serves the front door on `listener`.

@@ -6,9 +6,12 @@ mod app;
 mod control;
 mod ingress;
 mod listener;
+mod metrics;
+mod reply;
 pub mod wire;
 
-pub use app::{AppServerOptions, AppToken, Shutdown, serve_app};
+pub use app::{AppMetadata, AppServerOptions, AppToken, HealthCheck, Ready, Shutdown, serve_app};
 pub use control::{ControlOptions, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};
 pub use listener::{Limits, Server};
+pub use metrics::Metrics;
