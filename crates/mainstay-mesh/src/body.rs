@@ -1,57 +1,111 @@
 //! Bodies that stream.
 
+use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+
+use crate::answer::Answer;
 
 /// A request or response body: what came from a connection, a piece of memory, or a stream of another kind.
 /// An enum rather than a box, because nearly every body on the call path is of the first two kinds.
 #[derive(Debug, Default)]
-pub struct Body {}
+pub struct Body(Kind);
+
+#[derive(Debug, Default)]
+enum Kind {
+    #[default]
+    Empty,
+    Full(Bytes),
+    Incoming(Incoming),
+    /// An answer on its way to the caller: its end ends the call.
+    Answer(Answer),
+    Boxed(UnsyncBoxBody<Bytes, io::Error>),
+}
 
 impl Body {
     /// No body.
     pub fn empty() -> Self {
-        todo!("mesh")
+        Self(Kind::Empty)
     }
 
     /// A body in memory.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        let _ = bytes.into();
-        todo!("mesh")
+        let bytes = bytes.into();
+        if bytes.is_empty() {
+            Self::empty()
+        } else {
+            Self(Kind::Full(bytes))
+        }
     }
-}
 
-impl Body {
     /// A body of another kind, such as an encoded gRPC message or the lines of a log.
     pub fn boxed<B>(body: B) -> Self
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let _ = body;
-        todo!("mesh")
+        Self(Kind::Boxed(body.map_err(io::Error::other).boxed_unsync()))
+    }
+
+    pub(crate) fn answer(answer: Answer) -> Self {
+        Self(Kind::Answer(answer))
     }
 }
 
-impl From<hyper::body::Incoming> for Body {
-    fn from(incoming: hyper::body::Incoming) -> Self {
-        let _ = incoming;
-        todo!("mesh")
+impl From<Incoming> for Body {
+    fn from(incoming: Incoming) -> Self {
+        Self(Kind::Incoming(incoming))
     }
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = std::io::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let _ = context;
-        todo!("mesh")
+        match &mut self.get_mut().0 {
+            Kind::Empty => Poll::Ready(None),
+            full @ Kind::Full(_) => {
+                let Kind::Full(bytes) = std::mem::take(full) else {
+                    return Poll::Ready(None);
+                };
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Kind::Incoming(incoming) => {
+                let frame = ready!(Pin::new(incoming).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
+            }
+            Kind::Answer(answer) => answer.poll_frame(context),
+            Kind::Boxed(body) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Empty => true,
+            Kind::Full(_) => false,
+            Kind::Incoming(incoming) => incoming.is_end_stream(),
+            Kind::Answer(answer) => answer.is_end_stream(),
+            Kind::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Empty => SizeHint::with_exact(0),
+            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Incoming(incoming) => incoming.size_hint(),
+            Kind::Answer(answer) => answer.size_hint(),
+            Kind::Boxed(body) => body.size_hint(),
+        }
     }
 }

@@ -16,6 +16,17 @@ pub struct CallError {
     pub retry_after: Option<Duration>,
 }
 
+impl CallError {
+    /// An error without a time to come back.
+    pub(crate) fn new(reason: Reason, message: String) -> Self {
+        Self {
+            reason,
+            message,
+            retry_after: None,
+        }
+    }
+}
+
 /// The causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -50,23 +61,91 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Every cause.
+    pub const ALL: [Self; 14] = [
+        Self::UnknownTarget,
+        Self::NotAllowed,
+        Self::InvalidRequest,
+        Self::Expired,
+        Self::DeadlineExceeded,
+        Self::BreakerOpen,
+        Self::Shed,
+        Self::NoReplica,
+        Self::ConnectFailed,
+        Self::AttemptTimeout,
+        Self::Broken,
+        Self::Garbage,
+        Self::RequestBody,
+        Self::Internal,
+    ];
+
     /// The word used in metrics, spans and headers: `breaker_open`.
     pub const fn as_str(self) -> &'static str {
-        todo!()
+        match self {
+            Self::UnknownTarget => "unknown_target",
+            Self::NotAllowed => "not_allowed",
+            Self::InvalidRequest => "invalid_request",
+            Self::Expired => "expired",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::BreakerOpen => "breaker_open",
+            Self::Shed => "shed",
+            Self::NoReplica => "no_replica",
+            Self::ConnectFailed => "connect_failed",
+            Self::AttemptTimeout => "attempt_timeout",
+            Self::Broken => "broken",
+            Self::Garbage => "garbage",
+            Self::RequestBody => "request_body",
+            Self::Internal => "internal",
+        }
     }
 
     /// What kind of error it is.
     pub const fn kind(self) -> ErrorKind {
-        todo!()
+        match self {
+            Self::UnknownTarget => ErrorKind::NotFound,
+            Self::NotAllowed => ErrorKind::PermissionDenied,
+            Self::InvalidRequest | Self::RequestBody => ErrorKind::InvalidArgument,
+            Self::Expired | Self::DeadlineExceeded | Self::AttemptTimeout => ErrorKind::DeadlineExceeded,
+            Self::Shed => ErrorKind::Overloaded,
+            Self::BreakerOpen | Self::NoReplica | Self::ConnectFailed | Self::Broken | Self::Garbage => {
+                ErrorKind::Unavailable
+            }
+            Self::Internal => ErrorKind::Internal,
+        }
     }
 
     /// Whose fault it is.
     pub const fn fault(self) -> Fault {
-        todo!()
+        match self {
+            Self::UnknownTarget
+            | Self::NotAllowed
+            | Self::InvalidRequest
+            | Self::Expired
+            | Self::RequestBody => Fault::Caller,
+            Self::DeadlineExceeded
+            | Self::BreakerOpen
+            | Self::Shed
+            | Self::NoReplica
+            | Self::ConnectFailed
+            | Self::AttemptTimeout
+            | Self::Broken
+            | Self::Garbage => Fault::Callee,
+            Self::Internal => Fault::Runtime,
+        }
     }
 
-    /// Whether the same call may be made again.
+    /// Whether the same call may be made again, now or after [`CallError::retry_after`].
     pub const fn retryability(self) -> Retryability {
-        todo!()
+        match self {
+            Self::UnknownTarget
+            | Self::NotAllowed
+            | Self::InvalidRequest
+            | Self::Expired
+            | Self::DeadlineExceeded
+            | Self::RequestBody
+            | Self::Internal => Retryability::Never,
+            Self::BreakerOpen | Self::Shed | Self::NoReplica | Self::ConnectFailed => Retryability::Always,
+            Self::AttemptTimeout | Self::Broken | Self::Garbage => Retryability::IfIdempotent,
+        }
     }
 }

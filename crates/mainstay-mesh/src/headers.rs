@@ -1,0 +1,110 @@
+//! What every hop does to headers.
+
+use http::header::{
+    CONNECTION, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+
+use crate::edge::{Client, Edge};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const DAPR_CALLER_APP_ID: HeaderName = HeaderName::from_static("dapr-caller-app-id");
+const DAPR_CALLER_NAMESPACE: HeaderName = HeaderName::from_static("dapr-caller-namespace");
+const DAPR_CALLEE_APP_ID: HeaderName = HeaderName::from_static("dapr-callee-app-id");
+const DAPR_API_TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The only namespace there is outside Kubernetes.
+const NAMESPACE: HeaderValue = HeaderValue::from_static("default");
+/// Apps call over the loopback interface.
+const LOOPBACK: HeaderValue = HeaderValue::from_static("127.0.0.1");
+const LOOPBACK_FORWARDED: HeaderValue = HeaderValue::from_static("for=127.0.0.1;by=_mainstay;proto=http");
+const HTTP: HeaderValue = HeaderValue::from_static("http");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+
+/// Takes out what is meant for this connection only (RFC 9110, 7.6.1) and what `connection` names, in both directions.
+/// `te: trailers` stays: this hop passes trailers on, and gRPC insists on it.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let connection = headers.get_all(CONNECTION).iter();
+    let named: Vec<_> = connection
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY_AUTHENTICATE,
+        PROXY_AUTHORIZATION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+    if headers.get(TE).is_some_and(|value| value != TRAILERS) {
+        headers.remove(TE);
+    }
+}
+
+/// Makes the head that the callee gets out of the one that the caller sent; what differs between attempts is left out.
+pub(crate) fn prepare_request(headers: &mut HeaderMap, edge: &Edge, client: Option<&Client>) {
+    strip_hop_by_hop(headers);
+    // The answer `100 Continue` was this hop's to give.
+    headers.remove(EXPECT);
+    forward(headers, client);
+    headers.insert(DAPR_CALLER_APP_ID, edge.headers.caller.clone());
+    headers.insert(DAPR_CALLER_NAMESPACE, NAMESPACE);
+    headers.insert(DAPR_CALLEE_APP_ID, edge.headers.callee.clone());
+    match &edge.callee.config.token {
+        Some(token) => {
+            headers.insert(DAPR_API_TOKEN, token.clone());
+        }
+        None => {
+            headers.remove(DAPR_API_TOKEN);
+        }
+    }
+}
+
+/// Tells the callee who asked: a front door replaces what its client claims, an app's claims are added to.
+fn forward(headers: &mut HeaderMap, client: Option<&Client>) {
+    let host = headers.get(HOST).cloned();
+    if let Some(client) = client {
+        headers.insert(X_FORWARDED_FOR, client.address.clone());
+        headers.insert(FORWARDED, client.forwarded.clone());
+        headers.insert(X_FORWARDED_PROTO, HTTP);
+        if let Some(host) = host {
+            headers.insert(X_FORWARDED_HOST, host);
+        }
+        return;
+    }
+    append(headers, X_FORWARDED_FOR, LOOPBACK);
+    append(headers, FORWARDED, LOOPBACK_FORWARDED);
+    headers.entry(X_FORWARDED_PROTO).or_insert(HTTP);
+    if let Some(host) = host {
+        headers.entry(X_FORWARDED_HOST).or_insert(host);
+    }
+}
+
+/// Adds `value` at the end of a comma-separated list.
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+    match headers.entry(name) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(value);
+        }
+        Entry::Occupied(mut occupied) => {
+            let lines = occupied.iter().map(HeaderValue::as_bytes);
+            let list: Vec<_> = lines.chain([value.as_bytes()]).collect();
+            if let Ok(list) = HeaderValue::from_bytes(&list.join(&b", "[..])) {
+                occupied.insert(list);
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The data plane against real sockets.
+
+mod calls;
+mod support;
