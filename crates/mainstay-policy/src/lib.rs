@@ -5,6 +5,7 @@
 pub mod balance;
 pub mod breaker;
 pub mod budget;
+pub mod derive;
 pub mod ejection;
 pub mod gate;
 pub mod hedge;

@@ -1,0 +1,190 @@
+//! The manifest: read, checked, every mistake told at once.
+
+mod build;
+mod command_line;
+mod env_file;
+mod file;
+mod interpolate;
+mod model;
+mod named;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
+use crate::document::{self, Document};
+
+pub(crate) use file::File;
+pub(crate) use model::{App, Call, External, Manifest, Protocol};
+
+/// The names under which a manifest is looked for.
+pub(crate) const FILE_NAMES: [&str; 2] = ["mainstay.yaml", "mainstay.yml"];
+
+/// The name under which the front door calls; no app can have it.
+pub(crate) const INGRESS: &str = "ingress";
+
+/// The JSON schema of the manifest.
+pub(crate) fn schema() -> serde_json::Value {
+    schemars::schema_for!(File).to_value()
+}
+
+/// A manifest that was read: its content and the places of everything in it.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    /// The content, without the parts that are wrong.
+    pub(crate) file: File,
+    /// The places.
+    pub(crate) document: Document,
+}
+
+/// Reads the text of a manifest and checks it against the schema. Touches nothing but its arguments.
+///
+/// The content is returned also when there are mistakes, as long as enough of it is left to check further.
+pub(crate) fn parse(text: &str, file_name: &str) -> (Option<Parsed>, Diagnostics) {
+    let (documents, mut diagnostics) = document::parse(text, file_name);
+    let mut documents = documents.into_iter();
+    let Some(document) = documents.next() else {
+        if !diagnostics.has_errors() {
+            diagnostics.push(empty(file_name));
+        }
+        return (None, diagnostics);
+    };
+    if let Some(second) = documents.next() {
+        let message = "a manifest is one YAML document; a second one starts here";
+        diagnostics.push(Diagnostic::error(
+            Code::SYNTAX,
+            second.place(&second.root),
+            message,
+        ));
+    }
+    if matches!(document.root.value, document::Value::Null) {
+        diagnostics.push(empty(file_name));
+        return (None, diagnostics);
+    }
+    let (content, found) = document::check(&schema(), &document);
+    diagnostics.extend(found);
+    let file = match content.map(serde_json::from_value) {
+        Some(Ok(file)) => file,
+        Some(Err(error)) => {
+            // The schema and the types come from one source, so this is a gap between them: still an error, never a panic.
+            let message = format!("the content does not fit: {error}");
+            diagnostics.push(Diagnostic::error(
+                Code::WRONG_TYPE,
+                Place::file(file_name),
+                message,
+            ));
+            return (None, diagnostics);
+        }
+        None => return (None, diagnostics),
+    };
+    (Some(Parsed { file, document }), diagnostics)
+}
+
+fn empty(file_name: &str) -> Diagnostic {
+    Diagnostic::error(Code::EMPTY, Place::file(file_name), "the file is empty")
+        .help("the smallest manifest is:  apps: { hello: { command: [./hello] } }")
+}
+
+/// Reads the manifest in `dir` (or the file `dir` names), its env files and its resources.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(crate) fn load(dir: &Path) -> Result<Manifest, Diagnostics> {
+    load_with(dir, &|name| std::env::var(name).ok())
+}
+
+/// [`load`] with an environment of its own.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(crate) fn load_with(
+    dir: &Path,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Manifest, Diagnostics> {
+    let path = find(dir)?;
+    let name = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let text = read(&path, &name)?;
+    let (parsed, mut diagnostics) = parse(&text, &name);
+    let Some(parsed) = parsed else {
+        return Err(diagnostics.sorted());
+    };
+    diagnostics.extend(rules::check(&parsed));
+    let dir = path
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let manifest = build::build(&parsed, &dir, environment, &mut diagnostics);
+    let diagnostics = diagnostics.sorted();
+    if diagnostics.has_errors() {
+        return Err(diagnostics);
+    }
+    Ok(Manifest {
+        notices: diagnostics,
+        ..manifest
+    })
+}
+
+fn find(dir: &Path) -> Result<PathBuf, Diagnostic> {
+    if dir.is_file() {
+        return Ok(dir.to_path_buf());
+    }
+    let found: Vec<_> = FILE_NAMES
+        .iter()
+        .map(|name| dir.join(name))
+        .filter(|path| path.is_file())
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => {
+            let message = format!("there is no mainstay.yaml in {}", shown(dir));
+            Err(
+                Diagnostic::error(Code::UNREADABLE, Place::file(&shown(dir)), message)
+                    .help("run the command in the folder of the manifest, or give the folder"),
+            )
+        }
+        _ => {
+            let message = "there is a mainstay.yaml and a mainstay.yml";
+            Err(
+                Diagnostic::error(Code::UNREADABLE, Place::file(&shown(dir)), message)
+                    .help("keep one of the two"),
+            )
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    if path.as_os_str().is_empty() || path == Path::new(".") {
+        "this folder".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Reads a text file, bounded.
+///
+/// # Errors
+/// It cannot be read, is too large, or is not UTF-8.
+pub(crate) fn read(path: &Path, name: &str) -> Result<String, Diagnostic> {
+    use std::io::Read as _;
+
+    let unreadable = |message: String| Diagnostic::error(Code::UNREADABLE, Place::file(name), message);
+    let file =
+        std::fs::File::open(path).map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
+    let mut bytes = Vec::new();
+    let limit = document::MAX_BYTES as u64 + 1;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to())
+            .filter(|byte| **byte == b'\n')
+            .count();
+        unreadable(format!("it is not UTF-8 text, first on line {}", line + 1))
+    })
+}

@@ -1,0 +1,94 @@
+//! The manifest as the rest of the binary uses it: everything read, every default filled in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Uri};
+use mainstay_api::Route;
+use mainstay_base::{AppId, Priority};
+use mainstay_host::AppSpec;
+use mainstay_mesh::Fallback;
+use mainstay_policy::derive::Promise;
+
+use crate::diagnostic::{Diagnostics, Place};
+
+/// A manifest without mistakes.
+#[derive(Debug)]
+pub(crate) struct Manifest {
+    /// The name of the system.
+    pub(crate) name: String,
+    /// The manifest's folder; paths of the manifest start here.
+    pub(crate) dir: PathBuf,
+    /// The manifest's file name, as messages show it.
+    pub(crate) file: Arc<str>,
+    /// What is run, in the order of the file.
+    pub(crate) apps: Vec<App>,
+    /// What is only called: of the manifest and of Dapr `HTTPEndpoint`s.
+    pub(crate) externals: Vec<External>,
+    /// Warnings and notes: what the user should know although it works.
+    pub(crate) notices: Diagnostics,
+}
+
+/// An app.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// What is run. `spec.stop.drain` is the SLA's (twice its p99, or its `max`).
+    pub(crate) spec: AppSpec,
+    /// The port it listens on; a free one is chosen when absent.
+    pub(crate) port: Option<u16>,
+    /// What it speaks.
+    pub(crate) protocol: Protocol,
+    /// The largest number of replicas; `spec.replicas` is the smallest and the one that is run.
+    pub(crate) replicas_max: u32,
+    /// What the front door gives to it.
+    pub(crate) routes: Vec<Route>,
+    /// Whom it calls, in the order of the file.
+    pub(crate) calls: Vec<Call>,
+    /// What it promises.
+    pub(crate) promise: Promise,
+    /// Where its name is written.
+    pub(crate) place: Place,
+}
+
+impl App {
+    /// Its name.
+    pub(crate) fn id(&self) -> &AppId {
+        &self.spec.app
+    }
+}
+
+pub(crate) use super::file::Protocol;
+
+/// A call that an app may make.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    /// An app or an external service.
+    pub(crate) target: AppId,
+    /// What is answered when there is no answer.
+    pub(crate) fallback: Option<Fallback>,
+    /// Whether a second attempt may be sent when the first is slow.
+    pub(crate) hedge: bool,
+    /// Who is served first; the caller's own priority when absent.
+    pub(crate) priority: Option<Priority>,
+    /// How often it is made for one request.
+    pub(crate) per_request: u32,
+    /// Whether it is made at the same time as the other parallel ones.
+    pub(crate) parallel: bool,
+    /// Where it is written.
+    pub(crate) place: Place,
+}
+
+/// A service that is called and not run.
+#[derive(Debug)]
+pub(crate) struct External {
+    /// Its name.
+    pub(crate) name: AppId,
+    /// Where it is.
+    pub(crate) url: Uri,
+    /// Headers added to every request.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What it promises.
+    pub(crate) promise: Promise,
+    /// Where it is written.
+    pub(crate) place: Place,
+}

@@ -1,0 +1,434 @@
+//! What a schema cannot say: names that must exist, things that must not be there twice, waits that never end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainstay_base::AppId;
+
+use super::file::{
+    App, Calls, Condition, Fallback, Needs, Probe, Replicas, Restart, RestartFull, RestartWord,
+};
+use super::{INGRESS, Parsed};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
+use crate::document::{Value, did_you_mean};
+
+/// Checks all rules.
+pub(crate) fn check(parsed: &Parsed) -> Diagnostics {
+    let mut rules = Rules {
+        parsed,
+        apps: keys(parsed, "apps"),
+        externals: keys(parsed, "external"),
+        diagnostics: Diagnostics::default(),
+    };
+    rules.names();
+    rules.ports();
+    rules.routes();
+    for (name, app) in parsed.file.apps.iter() {
+        rules.calls(name, app);
+        rules.needs(name, app);
+        rules.probes(name, app);
+    }
+    rules.needs_cycles();
+    rules.diagnostics
+}
+
+/// The keys under `section` as they are written, also those whose content is wrong: a call to them is no second mistake.
+fn keys<'a>(parsed: &'a Parsed, section: &str) -> Vec<&'a str> {
+    match parsed.document.root.get(section).map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.iter().map(|entry| entry.key.as_str()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+struct Rules<'a> {
+    parsed: &'a Parsed,
+    apps: Vec<&'a str>,
+    externals: Vec<&'a str>,
+    diagnostics: Diagnostics,
+}
+
+impl<'a> Rules<'a> {
+    fn place(&self, path: &[&str]) -> Place {
+        self.parsed.document.find(path)
+    }
+
+    fn error(&mut self, code: Code, path: &[&str], message: String, help: impl Into<String>) {
+        let place = self.place(path);
+        self.diagnostics
+            .push(Diagnostic::error(code, place, message).help(help));
+    }
+
+    fn names(&mut self) {
+        for (section, names) in [("apps", self.apps.clone()), ("external", self.externals.clone())] {
+            if names.contains(&INGRESS) {
+                let message = format!("`{INGRESS}` is the name under which the front door calls");
+                self.error(
+                    Code::NAME_TAKEN,
+                    &[section, INGRESS],
+                    message,
+                    "give it another name",
+                );
+            }
+        }
+        for name in self.externals.clone() {
+            if self.apps.contains(&name) {
+                let message = format!("`{name}` is an app and an external service");
+                let help = format!(
+                    "the app is at {}; rename one of the two",
+                    self.place(&["apps", name]).short()
+                );
+                self.error(Code::NAME_TAKEN, &["external", name], message, help);
+            }
+        }
+    }
+
+    fn ports(&mut self) {
+        let mut first: BTreeMap<u16, &str> = BTreeMap::new();
+        for (name, app) in self.parsed.file.apps.iter() {
+            let Some(port) = app.port else { continue };
+            let path = ["apps", name.as_str(), "port"];
+            let most = match &app.replicas {
+                None => 1,
+                Some(Replicas::Fixed(number)) => *number,
+                Some(Replicas::Range(range)) => range.0.1,
+            };
+            if most > 1 {
+                let message =
+                    format!("`{name}` has up to {most} replicas, they cannot all listen on port {port}");
+                let help = "take `port` out and let each replica listen on its own $PORT";
+                self.error(Code::PORT_WITH_REPLICAS, &path, message, help);
+            }
+            if let Some(other) = first.get(&port) {
+                let message = format!("port {port} is already that of `{other}`");
+                let help = format!(
+                    "choose another port than that of {}, or take `port` out: each app is then given a free one in $PORT",
+                    self.place(&["apps", other, "port"]).short()
+                );
+                self.error(Code::DUPLICATE_PORT, &path, message, help);
+            } else {
+                first.insert(port, name.as_str());
+            }
+        }
+    }
+
+    fn routes(&mut self) {
+        let mut first: BTreeMap<(Option<String>, String), (&AppId, usize)> = BTreeMap::new();
+        for (name, app) in self.parsed.file.apps.iter() {
+            let routes = app.ingress.as_ref().map_or(&[][..], |routes| routes.as_slice());
+            for (index, route) in routes.iter().enumerate() {
+                let path = ["apps", name.as_str(), "ingress", &index.to_string(), "path"];
+                if !route.path.starts_with('/')
+                    || route.path.contains(['?', '#'])
+                    || route.path.contains(char::is_whitespace)
+                {
+                    let message = format!("`{}` is not the beginning of a path", route.path);
+                    self.error(
+                        Code::WRONG_FORM,
+                        &path,
+                        message,
+                        "write it with a `/` in front and without `?` or `#`, for example /shop",
+                    );
+                    continue;
+                }
+                let trimmed = route.path.trim_end_matches('/').to_owned();
+                let key = (route.host.as_ref().map(|host| host.to_ascii_lowercase()), trimmed);
+                if let Some((other, _)) = first.get(&key) {
+                    let host = key
+                        .0
+                        .as_ref()
+                        .map_or_else(String::new, |host| format!(" on host {host}"));
+                    let message = format!("`{}`{host} already goes to `{other}`", route.path);
+                    let help = format!(
+                        "see {}; give one of them a longer path or a host",
+                        self.place(&["apps", other.as_str(), "ingress"]).short()
+                    );
+                    self.error(Code::DUPLICATE_ROUTE, &path, message, help);
+                } else {
+                    first.insert(key, (name, index));
+                }
+            }
+        }
+    }
+
+    fn callable(&self, name: &str) -> bool {
+        self.apps.contains(&name) || self.externals.contains(&name)
+    }
+
+    fn calls(&mut self, name: &AppId, app: &App) {
+        let calls: Vec<(&AppId, Option<&Fallback>, String)> = match &app.calls {
+            Calls::List(list) => {
+                let items = list.iter().enumerate();
+                items
+                    .map(|(index, target)| (&target.0, None, index.to_string()))
+                    .collect()
+            }
+            Calls::Map(map) => map
+                .iter()
+                .map(|(target, call)| {
+                    let fallback = call.as_ref().and_then(|call| call.fallback.as_ref());
+                    (target, fallback, target.to_string())
+                })
+                .collect(),
+        };
+        let targets: Vec<&str> = calls.iter().map(|(target, ..)| target.as_str()).collect();
+        let mut seen = BTreeSet::new();
+        for (target, fallback, key) in &calls {
+            let path = ["apps", name.as_str(), "calls", key.as_str()];
+            if !self.callable(target.as_str()) {
+                let message =
+                    format!("`{name}` calls `{target}`, which is neither an app nor an external service");
+                let help = did_you_mean(
+                    target.as_str(),
+                    self.apps
+                        .iter()
+                        .chain(&self.externals)
+                        .copied()
+                        .collect::<Vec<_>>(),
+                );
+                self.error(Code::UNKNOWN_APP, &path, message, help);
+            }
+            if !seen.insert(*target) {
+                self.error(
+                    Code::DUPLICATE_KEY,
+                    &path,
+                    format!("`{target}` is named twice"),
+                    "keep one of the two",
+                );
+            }
+            if let Some(fallback) = fallback {
+                self.fallback(name, target, fallback, &targets);
+            }
+        }
+    }
+
+    fn fallback(&mut self, name: &AppId, target: &AppId, fallback: &Fallback, targets: &[&str]) {
+        let path = ["apps", name.as_str(), "calls", target.as_str(), "fallback"];
+        let fixed = fallback.status.is_some() || fallback.content_type.is_some() || fallback.body.is_some();
+        match &fallback.app {
+            None if !fixed => {
+                let help = "write `app: NAME`, or `body` with `status` and `content_type`";
+                self.error(
+                    Code::CONTRADICTION,
+                    &path,
+                    "the fallback says nothing".to_owned(),
+                    help,
+                );
+            }
+            Some(_) if fixed => {
+                let message = "the fallback names an app and a fixed answer".to_owned();
+                self.error(
+                    Code::CONTRADICTION,
+                    &path,
+                    message,
+                    "keep `app`, or `status`, `content_type` and `body`",
+                );
+            }
+            Some(other) if other.0 == *target => {
+                let message = format!("`{target}` cannot stand in for itself");
+                self.error(
+                    Code::CONTRADICTION,
+                    &path,
+                    message,
+                    "name another app, or give a fixed answer",
+                );
+            }
+            Some(other) if !self.callable(other.0.as_str()) => {
+                let message = format!(
+                    "the fallback `{}` is neither an app nor an external service",
+                    other.0
+                );
+                let help = did_you_mean(
+                    other.0.as_str(),
+                    targets
+                        .iter()
+                        .copied()
+                        .filter(|known| *known != target.as_str())
+                        .collect::<Vec<_>>(),
+                );
+                self.error(Code::UNKNOWN_APP, &path, message, help);
+            }
+            Some(other) if !targets.contains(&other.0.as_str()) => {
+                let message = format!("the fallback `{}` is not among the calls of `{name}`", other.0);
+                let help = format!(
+                    "add `{}` to the calls of `{name}`: every call is declared",
+                    other.0
+                );
+                self.error(Code::UNKNOWN_APP, &path, message, help);
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    fn needs(&mut self, name: &AppId, app: &App) {
+        for (target, condition, key) in needs_of(app) {
+            let path = ["apps", name.as_str(), "needs", key.as_str()];
+            if !self.apps.contains(&target.as_str()) {
+                let message = if self.externals.contains(&target.as_str()) {
+                    format!("`{name}` needs `{target}`, which is external: Mainstay does not start it")
+                } else {
+                    format!("`{name}` needs `{target}`, which is not an app")
+                };
+                let help = did_you_mean(target.as_str(), self.apps.clone());
+                self.error(Code::UNKNOWN_APP, &path, message, help);
+                continue;
+            }
+            let restart = self.parsed.file.apps.iter().find(|(known, _)| *known == target);
+            let always = restart.is_some_and(|(_, app)| restart_word(app) == RestartWord::Always);
+            if condition == Condition::Completed && always {
+                let message =
+                    format!("`{name}` waits for `{target}` to complete, which is restarted whenever it ends");
+                let help =
+                    format!("give `{target}` `restart: on-failure`, or wait for it to be started or healthy");
+                self.error(Code::NEVER_HOLDS, &path, message, help);
+            }
+        }
+    }
+
+    fn needs_cycles(&mut self) {
+        let apps = &self.parsed.file.apps;
+        let edges: BTreeMap<&str, Vec<(AppId, String)>> = apps
+            .iter()
+            .map(|(name, app)| {
+                let needs = needs_of(app)
+                    .into_iter()
+                    .map(|(target, _, key)| (target.clone(), key));
+                (name.as_str(), needs.collect())
+            })
+            .collect();
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for (start, _) in apps.iter() {
+            let Some(cycle) = cycle_from(start.as_str(), &edges, &done) else {
+                done.insert(start.to_string());
+                continue;
+            };
+            if cycle.iter().any(|(name, _)| done.contains(name)) {
+                continue;
+            }
+            done.extend(cycle.iter().map(|(name, _)| name.clone()));
+            let mut shown: Vec<&str> = cycle.iter().map(|(name, _)| name.as_str()).collect();
+            shown.extend(shown.first().copied());
+            let message = format!("these apps wait for each other for ever: {}", shown.join(" -> "));
+            if let Some((name, key)) = cycle.first() {
+                let path = ["apps", name.as_str(), "needs", key.as_str()];
+                self.error(
+                    Code::NEEDS_CYCLE,
+                    &path,
+                    message,
+                    "take one of these `needs` out; a call at run time does not need one",
+                );
+            }
+        }
+    }
+
+    fn probes(&mut self, name: &AppId, app: &App) {
+        let probes = &app.probes;
+        let all = [
+            ("startup", &probes.startup),
+            ("readiness", &probes.readiness),
+            ("liveness", &probes.liveness),
+        ];
+        for (kind, probe) in all {
+            let Some(probe) = probe else { continue };
+            let path = ["apps", name.as_str(), "probes", kind];
+            let given = actions(probe);
+            if given.len() != 1 {
+                let message = if given.is_empty() {
+                    "the probe tries nothing".to_owned()
+                } else {
+                    format!("the probe tries several things: {}", given.join(", "))
+                };
+                self.error(
+                    Code::CONTRADICTION,
+                    &path,
+                    message,
+                    "give exactly one of `http`, `tcp`, `exec` and `log`",
+                );
+            }
+        }
+        if let Some(Restart::Full(RestartFull {
+            backoff_min: Some(min),
+            backoff_max: Some(max),
+            ..
+        })) = &app.restart
+        {
+            if min.0 > max.0 {
+                let path = ["apps", name.as_str(), "restart", "backoff_max"];
+                self.error(
+                    Code::OUT_OF_RANGE,
+                    &path,
+                    "`backoff_max` is shorter than `backoff_min`".to_owned(),
+                    "swap them",
+                );
+            }
+        }
+    }
+}
+
+fn actions(probe: &Probe) -> Vec<&'static str> {
+    let given = [
+        ("http", probe.http.is_some()),
+        ("tcp", probe.tcp.is_some()),
+        ("exec", probe.exec.is_some()),
+        ("log", probe.log.is_some()),
+    ];
+    given
+        .into_iter()
+        .filter(|(_, given)| *given)
+        .map(|(name, _)| name)
+        .collect()
+}
+
+pub(super) fn restart_word(app: &App) -> RestartWord {
+    match &app.restart {
+        None => RestartWord::default(),
+        Some(Restart::Word(word)) => *word,
+        Some(Restart::Full(full)) => full.policy,
+    }
+}
+
+/// What an app needs, with its key in the file.
+pub(super) fn needs_of(app: &App) -> Vec<(&AppId, Condition, String)> {
+    match &app.needs {
+        Needs::List(list) => {
+            let items = list.iter().enumerate();
+            items
+                .map(|(index, name)| (&name.0, Condition::Healthy, index.to_string()))
+                .collect()
+        }
+        Needs::Map(map) => map
+            .iter()
+            .map(|(name, condition)| (name, *condition, name.to_string()))
+            .collect(),
+    }
+}
+
+/// A cycle that can be reached from `start`, as app and the key of its need; depth first without recursion.
+fn cycle_from(
+    start: &str,
+    edges: &BTreeMap<&str, Vec<(AppId, String)>>,
+    done: &BTreeSet<String>,
+) -> Option<Vec<(String, String)>> {
+    let mut visited: BTreeSet<String> = BTreeSet::new();
+    // The path to here: each app with the index of the need that is followed next.
+    let mut path: Vec<(String, usize)> = vec![(start.to_owned(), 0)];
+    while let Some((name, next)) = path.last_mut() {
+        let followed = edges.get(name.as_str()).and_then(|needs| needs.get(*next));
+        *next += 1;
+        let Some((target, _)) = followed else {
+            visited.insert(name.clone());
+            path.pop();
+            continue;
+        };
+        if let Some(from) = path.iter().position(|(known, _)| known == target.as_str()) {
+            let cycle = path.get(from..).unwrap_or_default();
+            let keyed = cycle.iter().filter_map(|(name, next)| {
+                let (_, key) = edges.get(name.as_str())?.get(next.checked_sub(1)?)?;
+                Some((name.clone(), key.clone()))
+            });
+            return Some(keyed.collect());
+        }
+        if !visited.contains(target.as_str()) && !done.contains(target.as_str()) {
+            path.push((target.to_string(), 0));
+        }
+    }
+    None
+}
