@@ -1,5 +1,7 @@
 //! The crate graph against the table of rooms.
 
+use std::path::Path;
+
 use super::Finding;
 use super::metadata::{Dependency, Metadata, Package};
 use super::rooms::{EXAMPLES, FENCES, PURITIES, ROOMS, Room};
@@ -12,7 +14,7 @@ pub(crate) fn check(metadata: &Metadata) -> Vec<Finding> {
         let folder = metadata.folder(package);
         let manifest = format!("{folder}/Cargo.toml");
         let room = ROOMS.iter().find(|room| room.name == package.name);
-        let is_example = folder.starts_with(EXAMPLES);
+        let is_example = Path::new(&folder).starts_with(EXAMPLES);
         if room.is_none() && !is_example {
             findings.push(Finding::new(
                 &manifest,

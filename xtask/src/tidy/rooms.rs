@@ -60,7 +60,7 @@ pub(crate) const ROOMS: &[Room] = &[
 ];
 
 /// Examples are written as a user would write them: without any crate of this workspace.
-pub(crate) const EXAMPLES: &str = "examples/";
+pub(crate) const EXAMPLES: &str = "examples";
 
 /// A dependency that only some crates may name.
 pub(crate) struct Fence {
