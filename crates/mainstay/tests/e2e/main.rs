@@ -1,1 +1,13 @@
 //! End-to-end tests: each starts the real binary.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail loudly"
+)]
+
+#![expect(unreachable_pub, reason = "`pub` marks what tests may use of the harness")]
+
+mod command_line;
+mod harness;
