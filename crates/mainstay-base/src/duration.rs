@@ -62,7 +62,7 @@ pub fn format_duration(duration: Duration) -> String {
     if minutes >= 60 {
         let _ = write!(text, "{}h", minutes / 60);
     }
-    if minutes % 60 > 0 {
+    if !minutes.is_multiple_of(60) {
         let _ = write!(text, "{}m", minutes % 60);
     }
     let rest = nanos % 60_000_000_000;

@@ -1,35 +1,103 @@
 //! Which replica: power of two choices on the peak-sensitive moving average of latency.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mainstay_base::{Rng, Timestamp};
 
-/// The moving average of a replica's latency that jumps up at once and comes down slowly (Finagle's Peak EWMA).
+/// How long an old latency weighs: after this time its weight has fallen to 1/e.
+const DECAY: Duration = Duration::from_secs(10);
+
+/// The moving average of a replica's latency that jumps up at once and comes down slowly, so that a replica that turns
+/// slow is left at once and tried again with care (Peak EWMA: twitter/finagle; decay of 10 s: Linkerd). Lock-free.
 #[derive(Debug)]
-pub struct PeakEwma {}
+pub struct PeakEwma {
+    nanos: AtomicU64,
+    updated: AtomicU64,
+}
 
 impl PeakEwma {
-    /// Starts at `initial`.
+    /// Starts at `initial`: the latency assumed of a replica that nobody has called yet. One that is too small would draw
+    /// all calls at once.
     pub fn new(initial: Duration, now: Timestamp) -> Self {
-        let _ = (initial, now);
-        todo!("policy")
+        Self {
+            nanos: AtomicU64::new(initial.as_nanos() as u64),
+            updated: AtomicU64::new(now.as_nanos()),
+        }
     }
 
     /// Learns from one answer.
     pub fn record(&self, latency: Duration, now: Timestamp) {
-        let _ = (latency, now);
-        todo!("policy")
+        let latency = latency.as_nanos() as u64;
+        let elapsed = now.since(Timestamp::from_nanos(
+            self.updated.swap(now.as_nanos(), Ordering::Relaxed),
+        ));
+        let average = self.nanos.load(Ordering::Relaxed);
+        let next = if latency >= average {
+            latency
+        } else {
+            // exp(-t) is 1 - t for the small t between two answers; the division form stays within 0..1 for large ones.
+            let weight = 1.0 / (1.0 + elapsed.as_secs_f64() / DECAY.as_secs_f64());
+            (average as f64 * weight + latency as f64 * (1.0 - weight)) as u64
+        };
+        // A lost update of another thread is one sample less: no loop is worth it.
+        self.nanos.store(next, Ordering::Relaxed);
     }
 
-    /// What giving it one more call would cost: latency times calls under way.
-    pub fn cost(&self, in_flight: u32, now: Timestamp) -> f64 {
-        let _ = (in_flight, now);
-        todo!("policy")
+    /// What giving it one more call would cost: latency times the calls it would have.
+    pub fn cost(&self, in_flight: u32) -> f64 {
+        self.nanos.load(Ordering::Relaxed) as f64 * (f64::from(in_flight) + 1.0)
     }
 }
 
-/// Draws two different candidates out of `count` and takes the cheaper one. `None` when there is none.
+/// Draws two different candidates out of `count` and takes the cheaper one (Mitzenmacher, "The Power of Two Choices",
+/// 2001). `None` when there is none.
 pub fn pick_two(count: usize, rng: &mut impl Rng, cost: impl Fn(usize) -> f64) -> Option<usize> {
-    let _ = (count, rng, cost);
-    todo!("policy")
+    match count {
+        0 => None,
+        1 => Some(0),
+        _ => {
+            let first = rng.below(count as u64) as usize;
+            let mut second = rng.below(count as u64 - 1) as usize;
+            if second >= first {
+                second += 1;
+            }
+            Some(if cost(second) < cost(first) { second } else { first })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mainstay_base::SplitMix64;
+
+    use super::*;
+
+    #[test]
+    fn jumps_up_and_comes_down_slowly() {
+        let ewma = PeakEwma::new(Duration::from_millis(1), Timestamp::ZERO);
+        ewma.record(Duration::from_millis(100), Timestamp::ZERO);
+        assert!((ewma.cost(0) - 100e6).abs() < 1.0);
+        assert!((ewma.cost(3) - 400e6).abs() < 1.0);
+        let mut now = Timestamp::ZERO;
+        for _ in 0..1_000 {
+            now = now + Duration::from_millis(10);
+            ewma.record(Duration::from_millis(1), now);
+        }
+        let after_one_decay = ewma.cost(0) / 1e6;
+        assert!((30.0..45.0).contains(&after_one_decay), "{after_one_decay}");
+    }
+
+    #[test]
+    fn takes_the_cheaper_of_two_different_ones() {
+        let rng = &mut SplitMix64::new(3);
+        assert_eq!(pick_two(0, rng, |_| 0.0), None);
+        assert_eq!(pick_two(1, rng, |_| 0.0), Some(0));
+        let cost = |candidate: usize| candidate as f64;
+        let picks: Vec<_> = (0..1000).filter_map(|_| pick_two(3, rng, cost)).collect();
+        assert!(
+            picks.contains(&0) && picks.contains(&1) && !picks.contains(&2),
+            "the dearest of three never wins"
+        );
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod balance;
 pub mod breaker;
+mod bucket;
 pub mod budget;
 pub mod derive;
 pub mod ejection;
@@ -13,6 +14,7 @@ pub mod limiter;
 mod outcome;
 mod policy;
 pub mod retry;
+mod window;
 
 pub use outcome::Outcome;
 pub use policy::{EdgePolicy, TargetPolicy};

@@ -1,0 +1,111 @@
+//! A token bucket: the part that retries and hedges share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mainstay_base::Timestamp;
+
+/// Tokens are kept in thousandths, so that a fifth of a token can be put in.
+const SCALE: u64 = 1000;
+
+/// Tokens that calls put in and extra attempts take out, in two generations of `window` each, so that what was put in is
+/// gone after one to two windows (Finagle's `RetryBudget` lets tokens expire after their time to live). A reserve flows
+/// in by time. Lock-free.
+#[derive(Debug)]
+pub(crate) struct TokenBucket {
+    /// Tokens of calls.
+    earned: AtomicU64,
+    /// The level that `earned` is cut down to at the end of a window: what was put in during it.
+    fresh: AtomicU64,
+    window_ends: AtomicU64,
+    window_nanos: u64,
+    per_call: u64,
+    /// When the reserve was empty last, moved forward by every token taken from it.
+    reserve_from: AtomicU64,
+    nanos_per_reserve_token: u64,
+}
+
+impl TokenBucket {
+    /// `ratio` tokens per call, kept for `window`; `min_per_second` tokens flow in besides, up to a window's worth.
+    pub(crate) fn new(ratio: f64, min_per_second: f64, window: Duration, now: Timestamp) -> Self {
+        let window_nanos = (window.as_nanos() as u64).max(1);
+        let nanos_per_reserve_token = if min_per_second > 0.0 {
+            ((1e9 / min_per_second) as u64).max(1)
+        } else {
+            u64::MAX
+        };
+        Self {
+            earned: AtomicU64::new(0),
+            fresh: AtomicU64::new(0),
+            window_ends: AtomicU64::new(now.as_nanos().saturating_add(window_nanos)),
+            window_nanos,
+            per_call: (ratio * SCALE as f64).round() as u64,
+            reserve_from: AtomicU64::new(now.as_nanos()),
+            nanos_per_reserve_token,
+        }
+    }
+
+    /// A call was made.
+    pub(crate) fn deposit(&self, now: Timestamp) {
+        self.expire(now);
+        self.earned.fetch_add(self.per_call, Ordering::Relaxed);
+        self.fresh.fetch_add(self.per_call, Ordering::Relaxed);
+    }
+
+    /// Takes one token out, first of those that calls earned, then of the reserve.
+    pub(crate) fn withdraw(&self, now: Timestamp) -> bool {
+        self.expire(now);
+        let earned = |tokens: u64| tokens.checked_sub(SCALE);
+        if self
+            .earned
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, earned)
+            .is_ok()
+        {
+            return true;
+        }
+        let reserve = |from: u64| {
+            let next = self
+                .reserve_start(from, now)
+                .checked_add(self.nanos_per_reserve_token)?;
+            (next <= now.as_nanos()).then_some(next)
+        };
+        self.reserve_from
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
+            .is_ok()
+    }
+
+    /// Tokens that could be taken out now.
+    pub(crate) fn balance(&self, now: Timestamp) -> f64 {
+        self.expire(now);
+        let start = self.reserve_start(self.reserve_from.load(Ordering::Relaxed), now);
+        let reserve = now.as_nanos().saturating_sub(start) / self.nanos_per_reserve_token;
+        self.earned.load(Ordering::Relaxed) as f64 / SCALE as f64 + reserve as f64
+    }
+
+    /// The reserve never holds more than a window's worth.
+    fn reserve_start(&self, from: u64, now: Timestamp) -> u64 {
+        from.max(now.as_nanos().saturating_sub(self.window_nanos))
+    }
+
+    fn expire(&self, now: Timestamp) {
+        let ends = self.window_ends.load(Ordering::Relaxed);
+        if now.as_nanos() < ends {
+            return;
+        }
+        let next = now.as_nanos().saturating_add(self.window_nanos);
+        if self
+            .window_ends
+            .compare_exchange(ends, next, Ordering::Relaxed, Ordering::Relaxed)
+            .is_err()
+        {
+            return; // another thread does it
+        }
+        let fresh = self.fresh.swap(0, Ordering::Relaxed);
+        let kept = if now.as_nanos().saturating_sub(ends) < self.window_nanos {
+            fresh
+        } else {
+            0
+        };
+        self.earned.fetch_min(kept, Ordering::Relaxed);
+    }
+}
