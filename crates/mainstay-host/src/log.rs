@@ -1,14 +1,26 @@
 //! The output of everything that runs, line by line.
 
+mod buffer;
+mod splitter;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use mainstay_base::{AppId, ReplicaId};
+use tokio::sync::watch;
+
+pub(crate) use buffer::LogBuffer;
+use buffer::{Cursor, Progress};
+pub(crate) use splitter::LineSplitter;
+
+/// Longest text of a line in bytes; longer ones are cut and say so.
+pub(crate) const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// One line.
 #[derive(Clone, Debug)]
 pub struct LogLine {
-    /// Counts all lines of the host; gaps mean lines that were dropped from the bounded buffer.
+    /// Counts all lines of the host; gaps mean lines of other apps, or lines that were dropped from the bounded buffer.
     pub number: u64,
     /// When it was read.
     pub time: SystemTime,
@@ -27,6 +39,18 @@ pub enum LogSource {
     Error(ReplicaId),
     /// Mainstay, about a replica: started, ready, ended, restarts in 2 s.
     Event(ReplicaId),
+    /// Mainstay, about an app as a whole: a rolling restart, lines that this reader was too slow for.
+    Note(AppId),
+}
+
+impl LogSource {
+    /// The app that the line belongs to.
+    pub fn app(&self) -> &AppId {
+        match self {
+            Self::Output(replica) | Self::Error(replica) | Self::Event(replica) => &replica.app,
+            Self::Note(app) => app,
+        }
+    }
 }
 
 /// Which lines are wanted.
@@ -40,13 +64,47 @@ pub struct LogFilter {
     pub follow: bool,
 }
 
-/// Lines of the past and, when following, the future. A reader that is too slow loses lines and is told how many.
+/// Lines of the past and, when following, the future. A reader that is too slow loses lines and is told how many by a
+/// [`LogSource::Note`].
 #[derive(Debug)]
-pub struct LogStream {}
+pub struct LogStream {
+    buffer: Arc<LogBuffer>,
+    cursor: Cursor,
+    ready: VecDeque<Arc<LogLine>>,
+    progress: watch::Receiver<Progress>,
+    follow: bool,
+}
 
 impl LogStream {
-    /// The next line; `None` at the end. Cancel safe.
+    pub(crate) fn new(buffer: Arc<LogBuffer>, filter: LogFilter) -> Self {
+        let LogFilter { apps, tail, follow } = filter;
+        let progress = buffer.progress();
+        let (cursor, ready) = buffer.open(&apps, tail);
+        Self {
+            buffer,
+            cursor,
+            ready,
+            progress,
+            follow,
+        }
+    }
+
+    /// The next line; `None` at the end: of the past, or of the host when following. Cancel safe.
     pub async fn next(&mut self) -> Option<Arc<LogLine>> {
-        todo!("host")
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(line);
+            }
+            // Read before the lines are, so that a line that comes in between is noticed below.
+            let closed = self.progress.borrow_and_update().closed;
+            self.buffer.read(&mut self.cursor, &mut self.ready);
+            if !self.ready.is_empty() {
+                continue;
+            }
+            if closed || !self.follow {
+                return None;
+            }
+            self.progress.changed().await.ok()?;
+        }
     }
 }

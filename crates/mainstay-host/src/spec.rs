@@ -78,7 +78,7 @@ pub struct Probe {
 }
 
 /// What a probe tries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeAction {
     /// `GET` answers 200 to 399. Port of the replica when absent.
     Http {

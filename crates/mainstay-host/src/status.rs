@@ -1,5 +1,6 @@
 //! What runs, as it stands.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use mainstay_base::{AppId, ReplicaId};
@@ -37,6 +38,8 @@ pub struct ReplicaStatus {
     pub restarts: u32,
     /// When it entered its state.
     pub since: SystemTime,
+    /// Whether it has been ready since Mainstay started.
+    pub was_ready: bool,
     /// How it ended last.
     pub last_exit: Option<Exit>,
     /// What it uses, while it runs.
@@ -90,4 +93,31 @@ pub struct Usage {
     pub open_files: u64,
     /// Processes.
     pub processes: u32,
+}
+
+impl fmt::Display for Exit {
+    /// `exit code 3`, `killed by SIGKILL`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(formatter, "exit code {code}"),
+            Self::Signal(signal) => write!(formatter, "killed by {}", signal_name(*signal)),
+        }
+    }
+}
+
+/// `SIGTERM`, or `signal 40` for one without a name.
+pub(crate) fn signal_name(number: i32) -> String {
+    signal_hook::low_level::signal_name(number).map_or_else(|| format!("signal {number}"), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exits_are_named() {
+        assert_eq!(Exit::Code(3).to_string(), "exit code 3");
+        assert_eq!(Exit::Signal(9).to_string(), "killed by SIGKILL");
+        assert_eq!(Exit::Signal(40).to_string(), "killed by signal 40");
+    }
 }

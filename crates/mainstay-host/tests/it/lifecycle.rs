@@ -1,0 +1,100 @@
+//! Start, end, restart, stop.
+
+use std::time::Duration;
+
+use mainstay_host::{Exit, ReplicaState, Restart};
+
+use crate::support::{World, shell};
+
+#[tokio::test]
+async fn an_app_runs_says_something_and_is_stopped() {
+    let world = World::start(vec![shell(
+        "web",
+        "echo hello from $REPLICA; echo oh >&2; sleep 1000",
+    )]);
+    world.until_line("hello from web-1").await;
+    let status = world.until_state("web", ReplicaState::Ready).await;
+    assert!(status.pid.is_some() && status.was_ready);
+    world.stop().await;
+    let status = world.replica("web", 1);
+    assert_eq!((status.state, status.pid), (ReplicaState::Stopped, None));
+    assert_eq!(status.last_exit, Some(Exit::Signal(15)));
+    let log = world.log().await;
+    assert!(log.contains(&"web-1 oh".to_owned()), "{log:?}");
+    assert_eq!(
+        log.last().map(String::as_str),
+        Some("* web-1 stopped: killed by SIGTERM")
+    );
+}
+
+#[tokio::test]
+async fn a_job_completes_once() {
+    let world = World::start(vec![shell("job", "printf 'no line break'")]);
+    let status = world.until_state("job", ReplicaState::Completed).await;
+    assert_eq!((status.restarts, status.last_exit), (0, Some(Exit::Code(0))));
+    assert!(world.log().await.contains(&"job-1 no line break".to_owned()));
+    world.stop().await;
+    assert_eq!(world.replica("job", 1).state, ReplicaState::Completed);
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_visible_and_shows_the_last_output() {
+    let world = World::start(vec![shell(
+        "bad",
+        "for i in 1 2 3; do echo line $i; done; echo why >&2; exit 3",
+    )]);
+    let status = world
+        .until("bad", 1, |status| {
+            matches!(status.state, ReplicaState::CrashLoop(_))
+        })
+        .await;
+    assert_eq!((status.restarts, status.last_exit), (4, Some(Exit::Code(3))));
+    world
+        .until_line("crash loop, 5 quick ends in a row: exit code 3 after")
+        .await;
+    world.until_line("  why").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn it_gives_up_after_so_many_restarts() {
+    let mut spec = shell("bad", "kill -9 $$");
+    spec.restart.max_restarts = Some(2);
+    let world = World::start(vec![spec]);
+    let reason = "killed by SIGKILL; gave up after 2 restarts in a row".to_owned();
+    let status = world.until_state("bad", ReplicaState::Failed(reason)).await;
+    assert_eq!((status.restarts, status.last_exit), (2, Some(Exit::Signal(9))));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_program_fails_once_and_is_named() {
+    let mut spec = shell("gone", "");
+    spec.command = vec!["./no-such-program".to_owned()];
+    let dir = spec.dir.display().to_string();
+    let world = World::start(vec![spec]);
+    let reason = format!("there is no program `./no-such-program` in the directory `{dir}`");
+    let status = world
+        .until_state("gone", ReplicaState::Failed(reason.clone()))
+        .await;
+    assert_eq!(status.restarts, 0);
+    world.until_line(&reason).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn second_stop_kills() {
+    let mut spec = shell(
+        "stubborn",
+        "trap '' TERM; echo armed; while true; do sleep 1000; done",
+    );
+    spec.stop.grace = Duration::from_hours(1);
+    spec.restart.restart = Restart::Always;
+    let world = World::start(vec![spec]);
+    world.until_line("armed").await;
+    world.handle.stop();
+    world.until_state("stubborn", ReplicaState::Stopping).await;
+    world.handle.stop();
+    world.stopped().await;
+    assert_eq!(world.replica("stubborn", 1).last_exit, Some(Exit::Signal(9)));
+}
