@@ -1,0 +1,101 @@
+//! The door by hand: futures are polled and dropped one by one, so every interleaving can be written down.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use mainstay_base::{ManualClock, Priority};
+
+use super::{Enter, Gate, Permit, QueuePolicy, Refusal};
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A call that waits.
+struct Caller {
+    enter: Pin<Box<Enter>>,
+    bell: Arc<Bell>,
+}
+
+impl Caller {
+    fn new(gate: &Arc<Gate>, priority: Priority) -> Self {
+        let mut caller = Self {
+            enter: Box::pin(gate.enter(priority)),
+            bell: Arc::default(),
+        };
+        assert!(caller.poll().is_none(), "it should wait");
+        caller
+    }
+
+    fn poll(&mut self) -> Option<Result<Permit, Refusal>> {
+        let waker = Waker::from(self.bell.clone());
+        match self.enter.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    fn rings(&self) -> usize {
+        self.bell.0.load(Ordering::Relaxed)
+    }
+
+    /// The answer of a call that was woken once.
+    fn answer(mut self) -> Result<Permit, Refusal> {
+        assert_eq!(self.rings(), 1, "woken once");
+        self.poll().expect("woken, so decided")
+    }
+}
+
+fn gate(capacity: u32, max_waiting: usize) -> (Arc<Gate>, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new());
+    let policy = QueuePolicy {
+        max_waiting,
+        target: Duration::from_millis(5),
+        interval: Duration::from_millis(100),
+    };
+    (Gate::new(policy, capacity, clock.clone()), clock)
+}
+
+#[test]
+fn lets_in_up_to_its_capacity_and_then_in_turn() {
+    let (gate, _clock) = gate(2, 10);
+    let first = gate.try_enter().expect("room");
+    let second = gate.try_enter().expect("room");
+    assert!(gate.try_enter().is_none());
+    let early = Caller::new(&gate, Priority::Normal);
+    let late = Caller::new(&gate, Priority::Normal);
+    let critical = Caller::new(&gate, Priority::Critical);
+    assert_eq!((gate.in_flight(), gate.waiting()), (2, 3));
+    drop(first);
+    let permit = critical.answer().expect("the highest priority goes first");
+    drop(second);
+    let other = early.answer().expect("then the oldest");
+    assert!(gate.try_enter().is_none(), "nobody overtakes those who wait");
+    drop(permit);
+    drop(late.answer());
+    drop(other);
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+#[test]
+fn a_full_queue_makes_room_for_a_higher_priority_only() {
+    let (gate, _clock) = gate(1, 2);
+    let _inside = gate.try_enter().expect("room");
+    let bulk = Caller::new(&gate, Priority::Bulk);
+    let normal = Caller::new(&gate, Priority::Normal);
+    let mut refused = Box::pin(gate.enter(Priority::Bulk));
+    let answer = refused.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, Poll::Ready(Err(Refusal::QueueFull(_)))));
+    let _critical = Caller::new(&gate, Priority::Critical);
+    assert!(matches!(bulk.answer(), Err(Refusal::Displaced(_))));
+    assert_eq!((normal.rings(), gate.waiting()), (0, 2));
+}
