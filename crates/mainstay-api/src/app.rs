@@ -1,24 +1,24 @@
 //! The Dapr API of one app: HTTP/1.1, h2c and gRPC on one port.
 
-use std::net::TcpListener;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::{HeaderMap, HeaderName};
+use ::http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
 use mainstay_base::AppId;
-use mainstay_mesh::{AppProtocol, Mesh};
+use mainstay_mesh::{AppProtocol, Body, Caller, Mesh};
 
-use crate::{Limits, Metrics, Server};
+use crate::listener::{self, Handler};
+use crate::metrics::ServerKind;
+use crate::operations::invoke::Invoker;
+use crate::operations::metadata::Notes;
+use crate::{AppToken, Limits, Metrics, Server, grpc, http};
 
-/// The secret that an app must show (`DAPR_API_TOKEN`). Compared in constant time, never printed.
-#[derive(Clone)]
-pub struct AppToken(Arc<str>);
-
-impl AppToken {
-    /// The token with this text.
-    pub fn new(secret: &str) -> Self {
-        Self(secret.into())
-    }
-}
+/// The header and metadata key in which an app shows its token.
+pub(crate) static API_TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 
 /// What `POST /v1.0/shutdown` does.
 pub type Shutdown = Arc<dyn Fn() + Send + Sync>;
@@ -75,11 +75,69 @@ pub struct HealthCheck {
     pub threshold: u32,
 }
 
-/// Serves the Dapr API of one app on `listener`.
+/// The Dapr API of one app.
+pub(crate) struct App {
+    pub(crate) options: AppServerOptions,
+    pub(crate) invoker: Invoker,
+    pub(crate) notes: Notes,
+}
+
+impl App {
+    /// Whether a request shows the token, where one is asked for.
+    pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
+        let shown = headers.get(&API_TOKEN).map(HeaderValue::as_bytes);
+        match &self.options.token {
+            Some(token) => token.matches(shown.unwrap_or_default()),
+            None => true,
+        }
+    }
+}
+
+impl Handler for App {
+    type Session = ();
+
+    fn session(&self, _: SocketAddr) {}
+
+    async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
+        let request = request.map(Body::from);
+        if grpc::is_grpc(&request) {
+            grpc::handle(self, request).await
+        } else {
+            http::handle(self, request).await
+        }
+    }
+}
+
+/// Serves the Dapr API of one app on `listener`. It accepts on the present tokio runtime.
 ///
 /// # Errors
-/// When the listener cannot be used, or the data plane knows no such caller.
-pub fn serve_app(listener: TcpListener, options: AppServerOptions, mesh: Mesh) -> std::io::Result<Server> {
-    let _ = (listener, options, mesh);
-    todo!("api")
+/// When the listener cannot be used, the token is empty, or the data plane knows no such caller.
+pub fn serve_app(listener: TcpListener, options: AppServerOptions, mesh: Mesh) -> io::Result<Server> {
+    if options.token.as_ref().is_some_and(AppToken::is_empty) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the API token is empty",
+        ));
+    }
+    let workers = mesh.workers().clone();
+    let setup = (ServerKind::App, options.limits.clone(), options.metrics.clone());
+    let app = App {
+        invoker: Invoker {
+            caller: caller(&mesh, &options.app)?,
+            limits: options.limits.clone(),
+            mesh,
+        },
+        notes: Notes::default(),
+        options,
+    };
+    listener::serve(listener, workers, app, setup)
+}
+
+/// The caller called `app`.
+///
+/// # Errors
+/// When the data plane has not heard of it: a defect of the wiring.
+pub(crate) fn caller(mesh: &Mesh, app: &AppId) -> io::Result<Caller> {
+    mesh.caller(app)
+        .ok_or_else(|| io::Error::other(format!("the data plane knows no caller called `{app}`")))
 }

@@ -3,15 +3,22 @@
 //! It contains no decisions: decode, one call, encode.
 
 mod app;
+mod body;
 mod control;
+mod errors;
+mod grpc;
+mod http;
 mod ingress;
 mod listener;
 mod metrics;
+mod operations;
 mod reply;
+mod token;
 pub mod wire;
 
-pub use app::{AppMetadata, AppServerOptions, AppToken, HealthCheck, Ready, Shutdown, serve_app};
+pub use app::{AppMetadata, AppServerOptions, HealthCheck, Ready, Shutdown, serve_app};
 pub use control::{ControlOptions, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};
 pub use listener::{Limits, Server};
 pub use metrics::Metrics;
+pub use token::AppToken;

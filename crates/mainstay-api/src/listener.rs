@@ -57,11 +57,17 @@ impl Default for Limits {
 
 /// Answers the requests of a listener.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// Answers one request of `peer`.
+    /// What belongs to one connection.
+    type Session: Clone + Send + Sync + 'static;
+
+    /// Begins to answer `peer` on a connection.
+    fn session(&self, peer: SocketAddr) -> Self::Session;
+
+    /// Answers one request.
     fn handle(
         &self,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        session: Self::Session,
     ) -> impl Future<Output = Response<Body>> + Send;
 }
 

@@ -64,10 +64,12 @@ pub(super) async fn serve<H: Handler>(
         limits: &shared.limits,
         phase,
     };
+    let session = shared.handler.session(peer);
     let service = service_fn(|request: Request<Incoming>| {
         let (shared, in_flight) = (Arc::clone(&shared), activity.begin());
+        let session = session.clone();
         async move {
-            let response = shared.handler.handle(request, peer).await;
+            let response = shared.handler.handle(request, session).await;
             Ok::<_, Infallible>(response.map(|body| ServedBody {
                 body,
                 _request: in_flight,
@@ -80,8 +82,10 @@ pub(super) async fn serve<H: Handler>(
             let mut connection = Box::pin(connection.with_upgrades());
             let drain = http1::UpgradeableConnection::graceful_shutdown;
             let end = watchdog.watch(protocol, connection.as_mut(), drain).await;
-            if let (End::HeadTimeout, Some(parts)) = (end, Pin::into_inner(connection).into_parts()) {
-                answer_head_timeout(parts.io.into_inner().stream).await;
+            let parts = Pin::into_inner(connection).into_parts();
+            let stream = parts.map(|parts| parts.io.into_inner().stream);
+            if let (End::HeadTimeout, Some(stream)) = (end, stream) {
+                answer_head_timeout(stream).await;
             }
             end
         }

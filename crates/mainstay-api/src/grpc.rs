@@ -1,0 +1,194 @@
+//! Dapr's gRPC API, and everything that goes through it to other services.
+
+use std::task::{Context, Poll};
+
+use dapr::dapr::proto::runtime::v1 as runtime;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use http::{HeaderValue, Request, Response, Uri, Version};
+use mainstay_mesh::Body;
+use prost::Message;
+use tonic::{Code, Status};
+use tonic_prost::ProstCodec;
+
+use crate::app::{API_TOKEN, App};
+use crate::body::{self, BodyError};
+use crate::errors;
+use crate::http::target::{self, APP_ID};
+use crate::metrics::{Refusal, ServerKind};
+use crate::operations::metadata;
+
+mod runtime_metadata;
+
+static CALLEE_APP_ID: HeaderName = HeaderName::from_static("dapr-callee-app-id");
+
+const RUNTIME_SERVICE: &str = "/dapr.proto.runtime.v1.Dapr/";
+/// The workflow engine's service; it has no package.
+const WORKFLOW_SERVICE: &str = "/TaskHubSidecarService/";
+
+/// Whether a request is gRPC: HTTP/2 and `application/grpc`, with or without a subtype (gRPC over HTTP/2, "Requests").
+/// Below `/v1.0` it is an HTTP invocation whose body happens to be of that type.
+pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let subtype = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
+    request.version() == Version::HTTP_2
+        && matches!(subtype, Some([] | [b'+' | b';', ..]))
+        && !request.uri().path().starts_with("/v1.0")
+}
+
+/// Answers one gRPC request.
+pub(crate) async fn handle(app: &App, mut request: Request<Body>) -> Response<Body> {
+    if let Err(status) = admit(app, request.headers()) {
+        return answer(status);
+    }
+    request.headers_mut().remove(&API_TOKEN);
+    let path = request.uri().path();
+    if let Some(method) = path.strip_prefix(RUNTIME_SERVICE) {
+        let method = method.to_owned();
+        // Boxed, so that calls that are passed through do not pay for the size of this.
+        Box::pin(serve(app, &method, request)).await
+    } else if let Some(method) = path.strip_prefix(WORKFLOW_SERVICE) {
+        answer(unimplemented(method))
+    } else {
+        proxy(app, request).await
+    }
+}
+
+fn admit(app: &App, metadata: &HeaderMap) -> Result<(), Status> {
+    let Some(token) = &app.options.token else {
+        return Ok(());
+    };
+    let refusal = match metadata.get(&API_TOKEN) {
+        Some(shown) if token.matches(shown.as_bytes()) => return Ok(()),
+        Some(_) => "authentication error: api token mismatch",
+        None => "missing api token in request metadata",
+    };
+    app.options.metrics.refuse(ServerKind::App, Refusal::Unauthorized);
+    Err(errors::unauthenticated(refusal))
+}
+
+/// Passes a call of any service and any kind of streaming on to the app that its metadata names.
+async fn proxy(app: &App, mut request: Request<Body>) -> Response<Body> {
+    let headers = request.headers_mut();
+    let named = [headers.remove(&CALLEE_APP_ID), headers.remove(&APP_ID)];
+    let Some(id) = named.into_iter().flatten().next() else {
+        return answer(Status::unknown(
+            "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found",
+        ));
+    };
+    let target = match target::target(&String::from_utf8_lossy(id.as_bytes())) {
+        Ok(target) => target,
+        Err(reason) => return answer(Status::unknown(reason)),
+    };
+    if let Some(path) = request.uri().path_and_query().cloned() {
+        *request.uri_mut() = Uri::from(path);
+    }
+    match app.invoker.grpc(target, request).await {
+        Ok(response) => response,
+        Err(error) => answer(errors::call_status(&error)),
+    }
+}
+
+/// Answers a call of Dapr's own service.
+async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body> {
+    let options = &app.options;
+    match method {
+        "InvokeService" => {
+            let invoke = |request: tonic::Request<runtime::InvokeServiceRequest>| async move {
+                let (metadata, _, message) = request.into_parts();
+                let inner = message.message.unwrap_or_default();
+                let metadata = metadata.into_headers();
+                app.invoker.message(&message.id, inner, &metadata).await
+            };
+            unary(app, request, invoke).await
+        }
+        "GetMetadata" => {
+            let get = |_: tonic::Request<runtime::GetMetadataRequest>| async move {
+                let metadata = metadata::get(&options.app, &options.metadata, &app.notes);
+                Ok(tonic::Response::new(runtime_metadata::encode(metadata)))
+            };
+            unary(app, request, get).await
+        }
+        "SetMetadata" => {
+            let set = |request: tonic::Request<runtime::SetMetadataRequest>| async move {
+                let note = request.into_inner();
+                let written = app.notes.set(&note.key, note.value);
+                written.map_err(|error| Status::resource_exhausted(error.to_string()))?;
+                Ok(tonic::Response::new(()))
+            };
+            unary(app, request, set).await
+        }
+        "Shutdown" => {
+            let shutdown = |_: tonic::Request<runtime::ShutdownRequest>| async move {
+                (options.shutdown)();
+                Ok(tonic::Response::new(()))
+            };
+            unary(app, request, shutdown).await
+        }
+        method => answer(unimplemented(method)),
+    }
+}
+
+fn unimplemented(method: &str) -> Status {
+    Status::unimplemented(format!("Mainstay does not offer the method `{method}` yet"))
+}
+
+fn answer(status: Status) -> Response<Body> {
+    status.into_http()
+}
+
+/// Decodes one message, calls `operation`, encodes its answer.
+async fn unary<In, Out, F>(
+    app: &App,
+    request: Request<Body>,
+    operation: impl Fn(tonic::Request<In>) -> F,
+) -> Response<Body>
+where
+    In: Message + Default + Send + 'static,
+    Out: Message + Default + Send + 'static,
+    F: Future<Output = Result<tonic::Response<Out>, Status>> + Send,
+{
+    let limits = &app.options.limits;
+    let (head, body) = request.into_parts();
+    // The frame of a message is five bytes.
+    let body = match body::read(body, limits.body_bytes + 5, limits.body_timeout).await {
+        Ok(bytes) => Body::full(bytes),
+        Err(error) => {
+            app.options.metrics.refuse(ServerKind::App, Refusal::Body);
+            let code = match error {
+                BodyError::TooLarge(_) => Code::ResourceExhausted,
+                BodyError::Timeout(_) => Code::DeadlineExceeded,
+                BodyError::Broken(_) => Code::Cancelled,
+            };
+            return answer(Status::new(code, error.to_string()));
+        }
+    };
+    let codec: ProstCodec<Out, In> = ProstCodec::default();
+    let mut grpc = tonic::server::Grpc::new(codec)
+        .max_decoding_message_size(limits.body_bytes)
+        .max_encoding_message_size(limits.body_bytes);
+    let response = grpc
+        .unary(Unary(operation), Request::from_parts(head, body))
+        .await;
+    response.map(Body::boxed)
+}
+
+/// A function as tonic wants it.
+struct Unary<O>(O);
+
+impl<O, F, In, Out> tower_service::Service<tonic::Request<In>> for Unary<O>
+where
+    O: Fn(tonic::Request<In>) -> F,
+    F: Future<Output = Result<tonic::Response<Out>, Status>>,
+{
+    type Response = tonic::Response<Out>;
+    type Error = Status;
+    type Future = F;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: tonic::Request<In>) -> F {
+        (self.0)(request)
+    }
+}

@@ -1,0 +1,136 @@
+//! Dapr's HTTP API: routes, decoding, encoding.
+
+pub(crate) mod path;
+mod route;
+pub(crate) mod target;
+mod unconfigured;
+
+use http::{Method, Request, Response, StatusCode, Uri};
+use mainstay_mesh::Body;
+
+use self::path::Plus;
+use self::route::Route;
+use self::target::{APP_ID, InvalidInvocation, Invocation};
+use crate::app::{API_TOKEN, App};
+use crate::metrics::{Refusal, ServerKind};
+use crate::operations::invoke::InvokeError;
+use crate::operations::metadata;
+use crate::{body, errors, reply};
+
+/// Answers one request on the Dapr API.
+pub(crate) async fn handle(app: &App, mut request: Request<Body>) -> Response<Body> {
+    let route = Route::of(request.method(), request.uri().path());
+    let open = route.as_ref().is_ok_and(Route::is_open);
+    if !open && !app.admits(request.headers()) {
+        app.options.metrics.refuse(ServerKind::App, Refusal::Unauthorized);
+        return reply::text(StatusCode::UNAUTHORIZED, "invalid api token\n");
+    }
+    request.headers_mut().remove(&API_TOKEN);
+    match route {
+        Ok(Route::Invoke) => invoke(app, request).await,
+        // Boxed, so that invocations do not pay for the size of this.
+        Ok(route) => Box::pin(fixed(app, route, request)).await,
+        Err(error) => {
+            let message = format!("failed to unescape request parameter: {error}");
+            reply::problem(StatusCode::BAD_REQUEST, "ERR_BAD_REQUEST", message)
+        }
+    }
+}
+
+/// Passes a request on to the app it names.
+async fn invoke(app: &App, mut request: Request<Body>) -> Response<Body> {
+    let uri = request.uri();
+    let invocation = match target::decode(uri.path(), uri.query(), request.headers()) {
+        Ok(invocation) => invocation,
+        Err(error) => return invalid_invocation(app, &error),
+    };
+    let Invocation {
+        id,
+        target,
+        path_and_query,
+    } = invocation;
+    if request.method() == Method::CONNECT {
+        let reason = "rpc error: code = InvalidArgument desc = invalid HTTP verb".to_owned();
+        return invalid_invocation(app, &InvalidInvocation::Invalid { id, reason });
+    }
+    *request.uri_mut() = Uri::from(path_and_query);
+    request.headers_mut().remove(&APP_ID);
+    match app.invoker.http(target, request).await {
+        Ok(response) => response,
+        Err(InvokeError::Call(error)) => errors::invocation_failed(&id, &error),
+        Err(InvokeError::Body(error)) => {
+            app.options.metrics.refuse(ServerKind::App, Refusal::Body);
+            error.answer()
+        }
+        Err(InvokeError::Invalid(reason)) => {
+            invalid_invocation(app, &InvalidInvocation::Invalid { id, reason })
+        }
+    }
+}
+
+fn invalid_invocation(app: &App, error: &InvalidInvocation) -> Response<Body> {
+    let (status, code) = match error {
+        InvalidInvocation::NoAppId => {
+            app.options.metrics.refuse(ServerKind::App, Refusal::NoRoute);
+            (StatusCode::NOT_FOUND, errors::DIRECT_INVOKE)
+        }
+        InvalidInvocation::Escape(_) => (StatusCode::BAD_REQUEST, "ERR_BAD_REQUEST"),
+        InvalidInvocation::Invalid { .. } => (StatusCode::INTERNAL_SERVER_ERROR, errors::DIRECT_INVOKE),
+    };
+    reply::problem(status, code, error.to_string())
+}
+
+/// Answers a request of a fixed route.
+async fn fixed(app: &App, route: Route, request: Request<Body>) -> Response<Body> {
+    let options = &app.options;
+    match route {
+        Route::Healthz => healthz(app, request.uri().query()),
+        Route::Metadata => {
+            let metadata = metadata::get(&options.app, &options.metadata, &app.notes);
+            reply::json(StatusCode::OK, &metadata)
+        }
+        Route::SetMetadata(key) => set_metadata(app, &key, request.into_body()).await,
+        Route::Shutdown => {
+            (options.shutdown)();
+            reply::empty(StatusCode::NO_CONTENT)
+        }
+        Route::Unconfigured(block) => block.answer(options.app.as_str(), request.uri().query()),
+        // Whatever is called through us can be called as soon as this is served.
+        Route::HealthzOutbound | Route::Invoke => reply::empty(StatusCode::NO_CONTENT),
+    }
+}
+
+fn healthz(app: &App, query: Option<&str>) -> Response<Body> {
+    let failed = |code, message: &str| reply::problem(StatusCode::INTERNAL_SERVER_ERROR, code, message);
+    if !(app.options.ready)() {
+        return failed("ERR_HEALTH_NOT_READY", "dapr is not ready: [app]");
+    }
+    let mut pairs = query.unwrap_or_default().split('&');
+    let asked_for = pairs.find_map(|pair| pair.strip_prefix("appid="));
+    let asked_for = asked_for.and_then(|id| path::decode(id.as_bytes(), Plus::Space).ok());
+    match asked_for {
+        Some(id) if *id != *app.options.app.as_str().as_bytes() => {
+            failed("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
+        }
+        _ => reply::empty(StatusCode::NO_CONTENT),
+    }
+}
+
+async fn set_metadata(app: &App, key: &str, body: Body) -> Response<Body> {
+    let limits = &app.options.limits;
+    let value = match body::read(body, limits.body_bytes, limits.body_timeout).await {
+        Ok(value) => String::from_utf8_lossy(&value).into_owned(),
+        Err(error) => {
+            app.options.metrics.refuse(ServerKind::App, Refusal::Body);
+            return error.answer();
+        }
+    };
+    match app.notes.set(key, value) {
+        Ok(()) => reply::empty(StatusCode::NO_CONTENT),
+        Err(error) => reply::problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "ERR_METADATA_TOO_LARGE",
+            error.to_string(),
+        ),
+    }
+}

@@ -1,0 +1,111 @@
+//! Dapr's fixed routes. They win over `dapr-app-id`; everything else is an invocation.
+
+use http::Method;
+
+use super::path::{self, InvalidEscape, Plus};
+use super::unconfigured::{self, Unconfigured};
+
+/// Where a request on the Dapr API goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// `GET healthz`.
+    Healthz,
+    /// `GET healthz/outbound`.
+    HealthzOutbound,
+    /// `GET metadata`.
+    Metadata,
+    /// `PUT metadata/{key}`.
+    SetMetadata(String),
+    /// `POST shutdown`.
+    Shutdown,
+    /// A building block that does not exist here.
+    Unconfigured(Unconfigured),
+    /// Anything else, any method.
+    Invoke,
+}
+
+impl Route {
+    /// Whether it is open to those without a token.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Healthz | Self::HealthzOutbound)
+    }
+
+    /// The route of a request, by its path as it came, cleaned but not decoded.
+    ///
+    /// # Errors
+    /// When a parameter cannot be decoded.
+    pub(crate) fn of(method: &Method, path: &str) -> Result<Self, InvalidEscape> {
+        // The common case, without cleaning and splitting.
+        if path.starts_with("/v1.0/invoke/") {
+            return Ok(Self::Invoke);
+        }
+        let cleaned = path::clean(path.as_bytes());
+        if !cleaned.starts_with(b"/v1.0") {
+            return Ok(Self::Invoke);
+        }
+        let segments: Vec<&[u8]> = cleaned.split(|byte| *byte == b'/').skip(1).collect();
+        let route = match segments.as_slice() {
+            [b"v1.0", rest @ ..] => match (method.as_str(), rest) {
+                ("GET", [b"healthz"]) => Self::Healthz,
+                ("GET", [b"healthz", b"outbound"]) => Self::HealthzOutbound,
+                ("GET", [b"metadata"]) => Self::Metadata,
+                ("PUT", [b"metadata", key]) => Self::SetMetadata(parameter(key)?),
+                ("POST", [b"shutdown"]) => Self::Shutdown,
+                _ => Self::of_building_block(method, &segments)?,
+            },
+            _ => Self::of_building_block(method, &segments)?,
+        };
+        Ok(route)
+    }
+
+    fn of_building_block(method: &Method, segments: &[&[u8]]) -> Result<Self, InvalidEscape> {
+        let unconfigured = unconfigured::find(method, segments)?;
+        Ok(unconfigured.map_or(Self::Invoke, Self::Unconfigured))
+    }
+}
+
+/// A part of the path that is a name. Dapr decodes it as a query is decoded.
+pub(super) fn parameter(segment: &[u8]) -> Result<String, InvalidEscape> {
+    let decoded = path::decode(segment, Plus::Space)?;
+    Ok(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn fixed_routes_match_with_any_number_of_slashes() {
+        let key = Route::SetMetadata("a key".into());
+        for (method, path, route) in [
+            (Method::GET, "/v1.0/healthz", Route::Healthz),
+            (Method::GET, "//v1.0//healthz/", Route::Healthz),
+            (Method::GET, "/v1.0/healthz/outbound/", Route::HealthzOutbound),
+            (Method::GET, "/v1.0/x/../metadata", Route::Metadata),
+            (Method::PUT, "/v1.0/metadata/a%20key", key),
+            (Method::POST, "/v1.0/shutdown", Route::Shutdown),
+            (Method::POST, "/v1.0/healthz", Route::Invoke),
+            (Method::GET, "/v1.0/metadata/x", Route::Invoke),
+            (Method::GET, "/v1.0/shutdown", Route::Invoke),
+            (Method::GET, "/v1.0", Route::Invoke),
+            (Method::GET, "/healthz", Route::Invoke),
+            (Method::GET, "/", Route::Invoke),
+            (Method::DELETE, "/v1.0/invoke/a/method/b", Route::Invoke),
+        ] {
+            assert_eq!(Route::of(&method, path), Ok(route), "{method} {path}");
+        }
+        assert!(Route::of(&Method::PUT, "/v1.0/metadata/%zz").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(parts in proptest::collection::vec("/|v1\\.0|state|publish|%|.{0,6}", 0..8)) {
+            let path = parts.concat();
+            for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE] {
+                let _ = Route::of(&method, &path);
+            }
+        }
+    }
+}

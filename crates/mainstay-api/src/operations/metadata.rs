@@ -1,0 +1,210 @@
+//! What an app is told about its runtime, and what it may note there.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mainstay_base::AppId;
+use mainstay_mesh::AppProtocol;
+use serde::Serialize;
+
+use crate::AppMetadata;
+
+/// The version of Dapr's API that is spoken, and ours as build metadata.
+pub(crate) const RUNTIME_VERSION: &str = concat!("1.19.0+mainstay.", env!("CARGO_PKG_VERSION"));
+
+/// Most notes of one app.
+const MAX_NOTES: usize = 100;
+/// Largest note, key and value together.
+const MAX_NOTE_BYTES: usize = 16 * 1024;
+
+/// The answer of `GET /v1.0/metadata`. The names are Dapr's.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    pub(crate) id: String,
+    pub(crate) runtime_version: &'static str,
+    pub(crate) enabled_features: [&'static str; 0],
+    pub(crate) components: [(); 0],
+    pub(crate) extended: BTreeMap<String, String>,
+    pub(crate) subscriptions: [(); 0],
+    pub(crate) http_endpoints: Vec<Named>,
+    pub(crate) app_connection_properties: AppConnection,
+    pub(crate) actor_runtime: ActorRuntime,
+}
+
+/// Something with a name.
+#[derive(Debug, Serialize)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+}
+
+/// How the app is reached.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AppConnection {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+    pub(crate) protocol: &'static str,
+    pub(crate) channel_address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_concurrency: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) health: Option<AppHealth>,
+}
+
+/// How the app's health is found out.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AppHealth {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) health_check_path: Option<String>,
+    pub(crate) health_probe_interval: String,
+    pub(crate) health_probe_timeout: String,
+    pub(crate) health_threshold: u32,
+}
+
+/// There are no actors yet.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ActorRuntime {
+    pub(crate) runtime_status: &'static str,
+    pub(crate) host_ready: bool,
+}
+
+/// A note that is not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoteError {
+    /// One note is too large.
+    #[error("the metadata is larger than {MAX_NOTE_BYTES} bytes")]
+    TooLarge,
+    /// There are too many.
+    #[error("there are {MAX_NOTES} metadata entries already")]
+    TooMany,
+}
+
+/// What an app noted with `PUT /v1.0/metadata/{key}`; lost when Mainstay stops.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<BTreeMap<String, String>>);
+
+impl Notes {
+    /// Writes a note. An empty key does nothing, as in Dapr.
+    pub(crate) fn set(&self, key: &str, value: String) -> Result<(), NoteError> {
+        if key.is_empty() {
+            return Ok(());
+        }
+        if key.len() + value.len() > MAX_NOTE_BYTES {
+            return Err(NoteError::TooLarge);
+        }
+        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() >= MAX_NOTES && !notes.contains_key(key) {
+            return Err(NoteError::TooMany);
+        }
+        notes.insert(key.to_owned(), value);
+        Ok(())
+    }
+}
+
+/// What `app` is told.
+pub(crate) fn get(app: &AppId, about: &AppMetadata, notes: &Notes) -> Metadata {
+    let mut extended = notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    extended.insert("daprRuntimeVersion".to_owned(), RUNTIME_VERSION.to_owned());
+    let health = about.health.as_ref().map(|health| AppHealth {
+        health_check_path: health.path.clone(),
+        health_probe_interval: go_duration(health.interval),
+        health_probe_timeout: go_duration(health.timeout),
+        health_threshold: health.threshold,
+    });
+    Metadata {
+        id: app.to_string(),
+        runtime_version: RUNTIME_VERSION,
+        enabled_features: [],
+        components: [],
+        extended,
+        subscriptions: [],
+        http_endpoints: about
+            .http_endpoints
+            .iter()
+            .map(|name| Named { name: name.clone() })
+            .collect(),
+        app_connection_properties: AppConnection {
+            port: about.port,
+            protocol: protocol_name(about.protocol),
+            channel_address: about
+                .channel_address
+                .clone()
+                .unwrap_or_else(|| "127.0.0.1".to_owned()),
+            max_concurrency: about.max_concurrency,
+            health,
+        },
+        actor_runtime: ActorRuntime {
+            runtime_status: "DISABLED",
+            host_ready: false,
+        },
+    }
+}
+
+/// As in daprd's `--app-protocol`.
+fn protocol_name(protocol: AppProtocol) -> &'static str {
+    match protocol {
+        AppProtocol::Http => "http",
+        AppProtocol::H2c => "h2c",
+        AppProtocol::Grpc => "grpc",
+    }
+}
+
+/// A duration as Go's `String` writes it: unlike ours, with all units below the largest (`1m0s`).
+fn go_duration(duration: Duration) -> String {
+    let (minutes, rest) = (duration.as_secs() / 60, duration.subsec_nanos());
+    if minutes == 0 {
+        let text = mainstay_base::format_duration(duration);
+        return if text == "0" { "0s".to_owned() } else { text };
+    }
+    let seconds = Duration::new(duration.as_secs() % 60, rest);
+    let seconds = match mainstay_base::format_duration(seconds).as_str() {
+        "0" => "0s".to_owned(),
+        _ => format!("{}s", seconds.as_secs_f64()),
+    };
+    match minutes / 60 {
+        0 => format!("{minutes}m{seconds}"),
+        hours => format!("{hours}h{}m{seconds}", minutes % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_bounded() {
+        let notes = Notes::default();
+        assert_eq!(notes.set("", "ignored".into()), Ok(()));
+        assert_eq!(
+            notes.set("big", "x".repeat(MAX_NOTE_BYTES)),
+            Err(NoteError::TooLarge)
+        );
+        for index in 0..MAX_NOTES {
+            assert_eq!(notes.set(&format!("key-{index}"), String::new()), Ok(()));
+        }
+        assert_eq!(notes.set("one-more", String::new()), Err(NoteError::TooMany));
+        assert_eq!(notes.set("key-7", "new value".into()), Ok(()));
+        let app = AppId::new("orders").unwrap();
+        let extended = get(&app, &AppMetadata::default(), &notes).extended;
+        assert_eq!(extended.get("key-7").map(String::as_str), Some("new value"));
+        assert_eq!(extended.len(), MAX_NOTES + 1);
+    }
+
+    #[test]
+    fn durations_are_written_as_go_does() {
+        for (millis, text) in [
+            (0, "0s"),
+            (500, "500ms"),
+            (5_000, "5s"),
+            (60_000, "1m0s"),
+            (90_500, "1m30.5s"),
+            (3_600_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_millis(millis)), text);
+        }
+    }
+}
