@@ -6,7 +6,10 @@
     reason = "a developer's tool starts other tools, measures wall time and talks to a terminal"
 )]
 
+mod bench;
 mod ci;
+mod load;
+mod parts;
 mod process;
 mod tidy;
 
@@ -22,12 +25,19 @@ enum Task {
     Ci(ci::Options),
     /// What neither the compiler nor clippy checks: crate graph, fences, sizes, links, leftovers.
     Tidy,
+    /// Measures Mainstay beside its peers on this machine.
+    Bench(bench::Options),
+    /// One of the small servers that the benches start.
+    #[command(subcommand, hide = true)]
+    Part(parts::Part),
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Ci(options) => ci::run(&options),
         Task::Tidy => tidy::run(),
+        Task::Bench(options) => bench::run(&options),
+        Task::Part(part) => parts::run(part),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

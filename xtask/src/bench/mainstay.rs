@@ -1,0 +1,88 @@
+//! Mainstay itself, as a participant.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::child::{Child, Core};
+use super::client;
+use super::lab::{Lab, free_address};
+use crate::process::root;
+
+/// A running system.
+pub(crate) struct System {
+    child: Child,
+    control: SocketAddr,
+    /// The front door.
+    pub(crate) ingress: SocketAddr,
+}
+
+impl System {
+    /// `mainstay run` with this manifest, in a folder of its own. Returns before the apps are ready.
+    pub(crate) fn start(
+        lab: &Lab,
+        name: &str,
+        core: Core,
+        manifest: &str,
+        env: &[(&str, String)],
+    ) -> Result<Self> {
+        let manifest = lab.write(&format!("{name}/mainstay.yaml"), manifest)?;
+        let (control, ingress) = (free_address()?, free_address()?);
+        let folder = manifest.parent().unwrap_or(lab.path()).display().to_string();
+        let binary = root().join("target/release/mainstay").display().to_string();
+        let addresses = [control.to_string(), ingress.to_string()];
+        let words = [
+            &binary,
+            "run",
+            &folder,
+            "--control-addr",
+            &addresses[0],
+            "--ingress-addr",
+            &addresses[1],
+            "--json",
+        ];
+        let child = lab.start(name, core, &words, env)?;
+        Ok(Self {
+            child,
+            control,
+            ingress,
+        })
+    }
+
+    /// Waits until the front door answers.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        self.child.wait_for_http(self.ingress, "/")
+    }
+
+    /// CPU time of Mainstay without the apps that it runs.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        self.child.own_cpu()
+    }
+
+    /// Memory of Mainstay without the apps that it runs.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        self.child.resident_bytes()
+    }
+
+    /// Its metrics in Prometheus text form.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        Ok(client::get(self.control, "/metrics")?.body)
+    }
+}
+
+/// `mainstay --version`.
+pub(crate) fn version() -> Result<String> {
+    let binary = root().join("target/release/mainstay");
+    Ok(
+        crate::process::output(crate::process::tool(binary).arg("--version"))?
+            .trim()
+            .to_owned(),
+    )
+}
+
+/// A list of words as YAML, each quoted.
+pub(crate) fn yaml_words(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    format!("[{}]", quoted.join(", "))
+}
