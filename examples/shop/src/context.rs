@@ -1,43 +1,51 @@
 //! What travels on from a request to the calls that are made for it.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
-/// The trace, what is left of the caller's patience, and how much the request matters.
-const PASSED_ON: [&str; 5] = [
-    "traceparent",
-    "tracestate",
-    "baggage",
-    "mainstay-deadline",
-    "mainstay-priority",
-];
+/// The trace, and how much the request matters.
+const PASSED_ON: [&str; 4] = ["traceparent", "tracestate", "baggage", "mainstay-priority"];
+/// How long the caller still waits, in milliseconds.
+const DEADLINE: HeaderName = HeaderName::from_static("mainstay-deadline-ms");
 
-/// The headers that every call made for a request carries on.
+/// What every call made for a request carries on.
 #[derive(Clone, Debug, Default)]
-pub struct Context(HeaderMap);
+pub struct Context {
+    headers: HeaderMap,
+    deadline: Option<Instant>,
+}
 
 impl Context {
     /// For work that no request waits for. When there is not enough for all, the lowest priority goes without: `bulk`,
     /// `low`, `normal`, `critical`.
     pub fn of_priority(priority: &'static str) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert("mainstay-priority", HeaderValue::from_static(priority));
-        Self(headers)
+        let mut context = Self::default();
+        let priority = HeaderValue::from_static(priority);
+        context.headers.insert("mainstay-priority", priority);
+        context
     }
 
     /// The same, for a request that can be repeated without doing its work twice: `key` says which one it is.
     #[must_use]
     pub fn with_idempotency_key(&self, key: &HeaderValue) -> Self {
-        let mut headers = self.0.clone();
-        headers.insert("idempotency-key", key.clone());
-        Self(headers)
+        let mut context = self.clone();
+        context.headers.insert("idempotency-key", key.clone());
+        context
     }
 
-    pub(crate) fn headers(&self) -> &HeaderMap {
-        &self.0
+    /// The headers of a call that is made now.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if let Some(deadline) = self.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            headers.insert(DEADLINE, HeaderValue::from(left.as_millis() as u64));
+        }
+        headers
     }
 }
 
@@ -49,6 +57,11 @@ impl<S: Sync> FromRequestParts<S> for Context {
             let value = parts.headers.get(*name)?;
             Some((HeaderName::from_static(name), value.clone()))
         });
-        Ok(Self(passed_on.collect()))
+        let left = parts.headers.get(DEADLINE).and_then(|left| left.to_str().ok());
+        let left = left.and_then(|left| left.parse().ok()).map(Duration::from_millis);
+        Ok(Self {
+            headers: passed_on.collect(),
+            deadline: left.and_then(|left| Instant::now().checked_add(left)),
+        })
     }
 }

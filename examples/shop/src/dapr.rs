@@ -30,6 +30,7 @@ pub struct Answer {
     pub status: StatusCode,
     /// Whether the runtime answered in place of the service.
     pub fallback: bool,
+    retry_after: Option<HeaderValue>,
     body: Bytes,
 }
 
@@ -44,8 +45,10 @@ impl Dapr {
             .parse()
             .context("DAPR_HTTP_PORT is not a port")?;
         let token = std::env::var("DAPR_API_TOKEN").ok();
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         Ok(Self {
-            http: Client::builder(TokioExecutor::new()).build_http(),
+            http: Client::builder(TokioExecutor::new()).build(connector),
             invoke: format!("http://127.0.0.1:{port}/v1.0/invoke"),
             token: token.map(|token| token.parse()).transpose()?,
         })
@@ -88,7 +91,7 @@ impl Dapr {
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(Problem::bug)?;
-        request.headers_mut().extend(context.headers().clone());
+        request.headers_mut().extend(context.headers());
         if let Some(token) = &self.token {
             request.headers_mut().insert("dapr-api-token", token.clone());
         }
@@ -105,6 +108,7 @@ impl Dapr {
         Ok(Answer {
             status: head.status,
             fallback: head.headers.contains_key("mainstay-fallback"),
+            retry_after: head.headers.get(header::RETRY_AFTER).cloned(),
             body: body.map_err(|error| no_answer(&error))?.to_bytes(),
         })
     }
@@ -117,7 +121,9 @@ impl Answer {
     /// The answer's own status and text when it is not a success, 502 when its body is not what was expected.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         if !self.status.is_success() {
-            return Err(Problem::new(self.status, self.text()));
+            let mut problem = Problem::new(self.status, self.text());
+            problem.retry_after.clone_from(&self.retry_after);
+            return Err(problem);
         }
         serde_json::from_slice(&self.body).map_err(|error| {
             Problem::new(

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
 /// Why a request was not done.
@@ -14,6 +14,8 @@ pub struct Problem {
     pub status: StatusCode,
     /// What happened, for people.
     pub text: String,
+    /// When to come back, as whoever is overloaded said: then nobody in between tries again at once.
+    pub retry_after: Option<HeaderValue>,
 }
 
 impl Problem {
@@ -22,6 +24,7 @@ impl Problem {
         Self {
             status,
             text: text.into(),
+            retry_after: None,
         }
     }
 
@@ -33,6 +36,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.text }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": self.text }))).into_response();
+        if let Some(retry_after) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after);
+        }
+        response
     }
 }

@@ -11,19 +11,19 @@ use tokio::time::{Instant, interval, sleep_until};
 
 /// The most shoppers in the shop at a time.
 const SHOPPERS_MAX: usize = 2_000;
-/// The time between two summaries.
-const SUMMARY_EVERY: Duration = Duration::from_secs(10);
 
 struct Habits {
     arrivals: Arrivals,
     /// The share of shoppers that buy.
     buy: f64,
     seed: u64,
+    /// The time between two summaries.
+    summary_every: Duration,
 }
 
 impl Habits {
     /// Reads `SHOPPERS_RATE` (per second), `SHOPPERS_BUY` (share, 0 to 1), `SHOPPERS_BURST_EVERY_S`,
-    /// `SHOPPERS_BURST_FOR_S` (seconds), `SHOPPERS_BURST_FACTOR`, and `SHOPPERS_SEED`.
+    /// `SHOPPERS_BURST_FOR_S` (seconds), `SHOPPERS_BURST_FACTOR`, `SHOPPERS_SUMMARY_EVERY_S`, and `SHOPPERS_SEED`.
     fn from_env() -> anyhow::Result<Self> {
         let arrivals = Arrivals {
             rate: knob("SHOPPERS_RATE", 50.0)?,
@@ -39,6 +39,7 @@ impl Habits {
             arrivals,
             buy: knob("SHOPPERS_BUY", 0.2)?,
             seed: knob("SHOPPERS_SEED", 1)?,
+            summary_every: Duration::from_secs(knob("SHOPPERS_SUMMARY_EVERY_S", 10)?.max(1)),
         })
     }
 }
@@ -56,9 +57,10 @@ async fn main() -> anyhow::Result<()> {
         dapr: Dapr::from_env()?,
         tally: Arc::default(),
     };
+    let summary_every = habits.summary_every;
     tokio::select! {
         () = open(habits, &shopper) => (),
-        () = report(&shopper) => (),
+        () = report(&shopper, summary_every) => (),
     }
     Ok(())
 }
@@ -82,13 +84,13 @@ async fn open(habits: Habits, shopper: &Shopper) {
 }
 
 #[expect(clippy::print_stdout, reason = "the summary is what this program is for")]
-async fn report(shopper: &Shopper) {
-    let mut ticks = interval(SUMMARY_EVERY);
+async fn report(shopper: &Shopper, every: Duration) {
+    let mut ticks = interval(every);
     ticks.tick().await;
     loop {
         ticks.tick().await;
         let tally = shopper.with_tally(std::mem::take);
-        println!("{}", tally.summary(SUMMARY_EVERY));
+        println!("{}", tally.summary(every));
     }
 }
 
