@@ -12,6 +12,7 @@ pub mod gate;
 pub mod hedge;
 pub mod limiter;
 mod outcome;
+pub mod overrides;
 mod policy;
 pub mod retry;
 mod window;

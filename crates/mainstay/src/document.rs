@@ -2,11 +2,15 @@
 
 mod check;
 pub(crate) mod form;
+mod named;
+mod read;
 mod suggest;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub(crate) use check::check;
+pub(crate) use named::Named;
+pub(crate) use read::read;
 pub(crate) use suggest::{closest, did_you_mean};
-pub(crate) use tree::{Document, MAX_BYTES, Node, Value, parse};
+pub(crate) use tree::{Document, Value, parse};

@@ -1,5 +1,6 @@
 //! The `mainstay` command.
 
+mod assembly;
 mod cli;
 mod client;
 mod clock;
@@ -12,6 +13,7 @@ mod flags;
 mod manifest;
 mod messages;
 mod render;
+mod resources;
 mod run;
 mod secret;
 

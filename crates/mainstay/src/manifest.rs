@@ -6,7 +6,6 @@ mod env_file;
 mod file;
 mod interpolate;
 mod model;
-mod named;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -15,9 +14,11 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document};
+use crate::resources::{self, Resources};
 
+pub(crate) use build::parse_url;
 pub(crate) use file::File;
-pub(crate) use model::{App, Call, External, Manifest, Protocol};
+pub(crate) use model::{App, Call, External, Manifest};
 
 /// The names under which a manifest is looked for.
 pub(crate) const FILE_NAMES: [&str; 2] = ["mainstay.yaml", "mainstay.yml"];
@@ -107,16 +108,24 @@ pub(crate) fn load_with(
     let name = path
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let text = read(&path, &name)?;
+    let text = document::read(&path, &name)?;
     let (parsed, mut diagnostics) = parse(&text, &name);
     let Some(parsed) = parsed else {
         return Err(diagnostics.sorted());
     };
-    diagnostics.extend(rules::check(&parsed));
     let dir = path
         .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
-    let manifest = build::build(&parsed, &dir, environment, &mut diagnostics);
+    let resources = match &parsed.file.resources {
+        None => Resources::default(),
+        Some(folder) => {
+            let place = parsed.document.find(&["resources"]);
+            resources::load(&dir, folder, place, environment, &mut diagnostics)
+        }
+    };
+    diagnostics.extend(rules::check(&parsed, &resources));
+    let manifest = build::build(&parsed, resources, &dir, environment, &mut diagnostics);
     let diagnostics = diagnostics.sorted();
     if diagnostics.has_errors() {
         return Err(diagnostics);
@@ -161,30 +170,4 @@ fn shown(path: &Path) -> String {
     } else {
         path.display().to_string()
     }
-}
-
-/// Reads a text file, bounded.
-///
-/// # Errors
-/// It cannot be read, is too large, or is not UTF-8.
-pub(crate) fn read(path: &Path, name: &str) -> Result<String, Diagnostic> {
-    use std::io::Read as _;
-
-    let unreadable = |message: String| Diagnostic::error(Code::UNREADABLE, Place::file(name), message);
-    let file =
-        std::fs::File::open(path).map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
-    let mut bytes = Vec::new();
-    let limit = document::MAX_BYTES as u64 + 1;
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let line = error
-            .as_bytes()
-            .iter()
-            .take(error.utf8_error().valid_up_to())
-            .filter(|byte| **byte == b'\n')
-            .count();
-        unreadable(format!("it is not UTF-8 text, first on line {}", line + 1))
-    })
 }

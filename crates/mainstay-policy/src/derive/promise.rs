@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_base::{AppId, Availability, Latency, Priority, Sla};
+use mainstay_base::{AppId, Availability, Latency, Priority, Sla, format_duration};
 
 use super::Origin;
 
@@ -74,6 +74,11 @@ impl Promise {
         self.origin(self.availability_at.as_ref())
     }
 
+    /// Where the concurrency comes from.
+    pub fn concurrency_origin(&self) -> Origin {
+        self.origin(self.concurrency_at.as_ref())
+    }
+
     fn origin(&self, place: Option<&Arc<str>>) -> Origin {
         let service = self.service.clone();
         match place {
@@ -82,6 +87,23 @@ impl Promise {
                 place: Arc::clone(place),
             },
             None => Origin::Assumed { service },
+        }
+    }
+}
+
+impl Promise {
+    /// The longest time an answer takes: `max` where it is promised, else twice the 99th percentile.
+    pub fn longest(&self) -> std::time::Duration {
+        let latency = self.sla.latency;
+        latency.max.unwrap_or(latency.p99.saturating_mul(2))
+    }
+
+    /// How [`Promise::longest`] is reached.
+    pub(super) fn longest_sum(&self) -> String {
+        let latency = self.sla.latency;
+        match latency.max {
+            Some(max) => format!("max = {}", format_duration(max)),
+            None => format!("2 x p99 = 2 x {}", format_duration(latency.p99)),
         }
     }
 }

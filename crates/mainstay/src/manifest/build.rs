@@ -11,28 +11,28 @@ use mainstay_base::{AppId, Latency};
 use mainstay_host::{
     AppSpec, Condition, Need, Probe, ProbeAction, Probes, Restart, RestartPolicy, StopPolicy,
 };
-use mainstay_mesh::Fallback;
+use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
 
 use super::file;
 use super::interpolate::interpolate;
 use super::model::{App, Call, External, Manifest};
 use super::rules::{needs_of, restart_word};
-use super::{Parsed, command_line, env_file, read};
+use super::{Parsed, command_line, env_file};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
+use crate::document;
+use crate::resources::{Endpoint, Resources};
 
 /// Variables that each replica gets its own value of. In a command they are completed when the replica starts.
-pub(crate) const REPLICA_VARIABLES: [&str; 10] = [
+const REPLICA_VARIABLES: [&str; 8] = [
     "PORT",
+    "APP_PORT",
     "APP_ID",
     "DAPR_HTTP_PORT",
     "DAPR_GRPC_PORT",
     "DAPR_HTTP_ENDPOINT",
     "DAPR_GRPC_ENDPOINT",
     "DAPR_API_TOKEN",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_SERVICE_NAME",
-    "OTEL_RESOURCE_ATTRIBUTES",
 ];
 
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -40,12 +40,14 @@ type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Builds the model; mistakes go to `diagnostics`, and what they concern is left out.
 pub(crate) fn build(
     parsed: &Parsed,
+    resources: Resources,
     dir: &Path,
     environment: Environment<'_>,
     diagnostics: &mut Diagnostics,
 ) -> Manifest {
     let mut builder = Builder {
         parsed,
+        endpoints: resources.endpoints,
         dir,
         environment,
         diagnostics,
@@ -57,9 +59,16 @@ pub(crate) fn build(
         .map(|(name, app)| builder.app(name, app))
         .collect();
     let externals = parsed.file.external.iter();
-    let externals = externals
+    let mut externals: Vec<External> = externals
         .filter_map(|(name, external)| builder.external(name, external))
         .collect();
+    externals.extend(builder.endpoints.drain(..).map(|endpoint| External {
+        promise: Promise::nothing(endpoint.name.clone()),
+        name: endpoint.name,
+        url: endpoint.url,
+        headers: endpoint.headers,
+        place: endpoint.place,
+    }));
     Manifest {
         name: parsed
             .file
@@ -70,6 +79,7 @@ pub(crate) fn build(
         file: Arc::clone(&parsed.document.file),
         apps,
         externals,
+        resiliencies: resources.resiliencies,
         notices: Diagnostics::default(),
     }
 }
@@ -82,6 +92,8 @@ fn folder_name(dir: &Path) -> String {
 
 struct Builder<'a> {
     parsed: &'a Parsed,
+    /// Those that no external service of the manifest has taken up yet.
+    endpoints: Vec<Endpoint>,
     dir: &'a Path,
     environment: Environment<'a>,
     diagnostics: &'a mut Diagnostics,
@@ -101,7 +113,6 @@ impl Builder<'_> {
             Some(file::Replicas::Fixed(number)) => (*number, *number),
             Some(file::Replicas::Range(range)) => range.0,
         };
-        let latency = promise.sla.latency;
         let spec = AppSpec {
             app: name.clone(),
             command: self.command(&app.command, &["apps", name.as_str(), "command"], &env),
@@ -120,7 +131,7 @@ impl Builder<'_> {
                     .grace
                     .as_ref()
                     .map_or(Duration::from_secs(10), |grace| grace.0),
-                drain: latency.max.unwrap_or(latency.p99 * 2),
+                drain: promise.longest(),
             },
             env,
         };
@@ -133,7 +144,11 @@ impl Builder<'_> {
         App {
             spec,
             port: app.port,
-            protocol: app.protocol,
+            protocol: match app.protocol {
+                file::Protocol::Http => AppProtocol::Http,
+                file::Protocol::H2c => AppProtocol::H2c,
+                file::Protocol::Grpc => AppProtocol::Grpc,
+            },
             replicas_max,
             routes: routes.iter().map(route).collect(),
             calls: self.calls(name, app),
@@ -182,7 +197,7 @@ impl Builder<'_> {
         let files = app.env_file.as_ref().map_or(&[][..], |files| files.as_slice());
         for (index, file) in files.iter().enumerate() {
             let path = ["apps", name.as_str(), "env_file", &index.to_string()];
-            match read(&self.dir.join(file), file) {
+            match document::read(&self.dir.join(file), file) {
                 Err(diagnostic) => {
                     let message = format!("the env file {file}: {}", diagnostic.message);
                     let place = self.place(&path);
@@ -406,9 +421,22 @@ impl Builder<'_> {
                 }
             }
         }
+        let endpoint = self.endpoints.iter().position(|endpoint| endpoint.name == *name);
+        let endpoint = endpoint.map(|index| self.endpoints.swap_remove(index));
+        if let Some(endpoint) = endpoint {
+            headers.extend(endpoint.headers);
+            return Some(External {
+                name: name.clone(),
+                url: endpoint.url,
+                headers,
+                promise,
+                place: self.place(&path),
+            });
+        }
         let Some(url) = &external.url else {
             let place = self.place(&path);
-            let message = format!("`external.{name}` needs the key `url`");
+            let message =
+                format!("`external.{name}` needs the key `url`, or a Dapr HTTPEndpoint of its name");
             self.diagnostics
                 .push(Diagnostic::error(Code::MISSING_KEY, place, message));
             return None;

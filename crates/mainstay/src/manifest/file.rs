@@ -3,18 +3,15 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::named::Named;
+use crate::document::Named;
 use crate::document::form::{
-    AvailabilityForm, DurationForm, Formed, NameForm, PositiveDurationForm, ReplicasForm, TextForm,
-    VariableForm,
+    AvailabilityForm, DurationForm, Formed, NameForm, PositiveDurationForm, ReplicasForm, Text, VariableForm,
 };
 
 /// A time with its unit: `300ms`, `5s`, `1m30s`.
 pub(crate) type Time = Formed<DurationForm>;
 /// A time above zero.
 pub(crate) type PositiveTime = Formed<PositiveDurationForm>;
-/// Text; numbers need no quotes.
-pub(crate) type Text = Formed<TextForm>;
 /// The name of an app.
 pub(crate) type Name = Formed<NameForm>;
 

@@ -7,10 +7,11 @@ use http::{HeaderName, HeaderValue, Uri};
 use mainstay_api::Route;
 use mainstay_base::{AppId, Priority};
 use mainstay_host::AppSpec;
-use mainstay_mesh::Fallback;
+use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
 
 use crate::diagnostic::{Diagnostics, Place};
+use crate::resources::Resiliency;
 
 /// A manifest without mistakes.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Manifest {
     pub(crate) apps: Vec<App>,
     /// What is only called: of the manifest and of Dapr `HTTPEndpoint`s.
     pub(crate) externals: Vec<External>,
+    /// What Dapr Resiliency resources say.
+    pub(crate) resiliencies: Vec<Resiliency>,
     /// Warnings and notes: what the user should know although it works.
     pub(crate) notices: Diagnostics,
 }
@@ -37,7 +40,7 @@ pub(crate) struct App {
     /// The port it listens on; a free one is chosen when absent.
     pub(crate) port: Option<u16>,
     /// What it speaks.
-    pub(crate) protocol: Protocol,
+    pub(crate) protocol: AppProtocol,
     /// The largest number of replicas; `spec.replicas` is the smallest and the one that is run.
     pub(crate) replicas_max: u32,
     /// What the front door gives to it.
@@ -56,8 +59,6 @@ impl App {
         &self.spec.app
     }
 }
-
-pub(crate) use super::file::Protocol;
 
 /// A call that an app may make.
 #[derive(Clone, Debug)]

@@ -10,16 +10,25 @@ use super::file::{
 use super::{INGRESS, Parsed};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{Value, did_you_mean};
+use crate::resources::Resources;
 
 /// Checks all rules.
-pub(crate) fn check(parsed: &Parsed) -> Diagnostics {
+pub(crate) fn check(parsed: &Parsed, resources: &Resources) -> Diagnostics {
     let mut rules = Rules {
         parsed,
+        resources,
         apps: keys(parsed, "apps"),
         externals: keys(parsed, "external"),
+        endpoints: resources
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.name.as_str())
+            .collect(),
         diagnostics: Diagnostics::default(),
     };
     rules.names();
+    rules.endpoints();
+    rules.resiliency();
     rules.ports();
     rules.routes();
     for (name, app) in parsed.file.apps.iter() {
@@ -41,8 +50,10 @@ fn keys<'a>(parsed: &'a Parsed, section: &str) -> Vec<&'a str> {
 
 struct Rules<'a> {
     parsed: &'a Parsed,
+    resources: &'a Resources,
     apps: Vec<&'a str>,
     externals: Vec<&'a str>,
+    endpoints: Vec<&'a str>,
     diagnostics: Diagnostics,
 }
 
@@ -149,8 +160,86 @@ impl<'a> Rules<'a> {
         }
     }
 
-    fn callable(&self, name: &str) -> bool {
-        self.apps.contains(&name) || self.externals.contains(&name)
+    /// Everything that can be called.
+    fn callable(&self) -> Vec<&'a str> {
+        [&self.apps[..], &self.externals, &self.endpoints].concat()
+    }
+
+    fn endpoints(&mut self) {
+        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
+        for endpoint in &self.resources.endpoints {
+            let name = endpoint.name.as_str();
+            let external = self
+                .parsed
+                .file
+                .external
+                .iter()
+                .find(|(known, _)| known.as_str() == name);
+            let taken = if let Some(place) = first.insert(name, &endpoint.place) {
+                Some(("another HTTPEndpoint", place.clone()))
+            } else if self.apps.contains(&name) {
+                Some(("an app", self.place(&["apps", name])))
+            } else if name == INGRESS {
+                Some((
+                    "the name of the front door",
+                    Place::file(&self.parsed.document.file),
+                ))
+            } else if external.is_some_and(|(_, external)| external.url.is_some()) {
+                Some((
+                    "an external service with a `url`",
+                    self.place(&["external", name, "url"]),
+                ))
+            } else {
+                None
+            };
+            if let Some((what, place)) = taken {
+                let message = format!("the HTTPEndpoint `{name}` has the name of {what}");
+                let help = format!("see {}; keep one of the two, or rename one", place.short());
+                self.diagnostics
+                    .push(Diagnostic::error(Code::NAME_TAKEN, endpoint.place.clone(), message).help(help));
+            }
+        }
+    }
+
+    /// Targets of Resiliency resources that do not exist; a warning, because such files are shared between systems.
+    fn resiliency(&mut self) {
+        for target in self
+            .resources
+            .resiliencies
+            .iter()
+            .flat_map(|resource| &resource.targets)
+        {
+            if !self.callable().contains(&target.app.as_str()) {
+                let message = format!(
+                    "there is no app `{}`: what is said of it has no effect",
+                    target.app
+                );
+                let help = did_you_mean(&target.app, self.callable());
+                let diagnostic = Diagnostic::error(Code::UNKNOWN_APP, target.place.clone(), message);
+                self.diagnostics.push(diagnostic.help(help).warning());
+            }
+        }
+    }
+
+    /// An HTTPEndpoint may be for certain callers only.
+    fn scope(&mut self, name: &AppId, target: &AppId, path: &[&str]) {
+        let endpoint = self
+            .resources
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.name == *target);
+        let Some(endpoint) = endpoint else { return };
+        if !endpoint.scopes.is_empty() && !endpoint.scopes.iter().any(|scope| scope == name.as_str()) {
+            let message = format!(
+                "`{name}` calls `{target}`, whose scopes are {}",
+                endpoint.scopes.join(", ")
+            );
+            let help = format!(
+                "add `{name}` to the scopes at {}, or take the call out",
+                endpoint.place.short()
+            );
+            self.error(Code::UNKNOWN_APP, path, message, help);
+        }
     }
 
     fn calls(&mut self, name: &AppId, app: &App) {
@@ -173,19 +262,13 @@ impl<'a> Rules<'a> {
         let mut seen = BTreeSet::new();
         for (target, fallback, key) in &calls {
             let path = ["apps", name.as_str(), "calls", key.as_str()];
-            if !self.callable(target.as_str()) {
+            if !self.callable().contains(&target.as_str()) {
                 let message =
                     format!("`{name}` calls `{target}`, which is neither an app nor an external service");
-                let help = did_you_mean(
-                    target.as_str(),
-                    self.apps
-                        .iter()
-                        .chain(&self.externals)
-                        .copied()
-                        .collect::<Vec<_>>(),
-                );
+                let help = did_you_mean(target.as_str(), self.callable());
                 self.error(Code::UNKNOWN_APP, &path, message, help);
             }
+            self.scope(name, target, &path);
             if !seen.insert(*target) {
                 self.error(
                     Code::DUPLICATE_KEY,
@@ -231,7 +314,7 @@ impl<'a> Rules<'a> {
                     "name another app, or give a fixed answer",
                 );
             }
-            Some(other) if !self.callable(other.0.as_str()) => {
+            Some(other) if !self.callable().contains(&other.0.as_str()) => {
                 let message = format!(
                     "the fallback `{}` is neither an app nor an external service",
                     other.0

@@ -6,7 +6,6 @@
     clippy::print_stderr,
     reason = "helpers of tests fail loudly"
 )]
-
 #![expect(unreachable_pub, reason = "`pub` marks what tests may use of the harness")]
 
 mod command_line;

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::document::form::{Form, TextForm};
+use super::form::{Form, TextForm};
 
 /// A mapping from names of the form `K` to values, in the order of the file.
 pub(crate) struct Named<V, K: Form = TextForm>(Vec<(K::Value, V)>);

@@ -1,0 +1,191 @@
+//! Dapr's resources as they are written (`dapr.io/v1alpha1`).
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value as Anything;
+
+use crate::document::Named;
+use crate::document::form::{DaprTimeForm, Formed, GrpcCodesForm, HttpCodesForm, Text};
+
+/// A duration.
+pub(crate) type Time = Formed<DaprTimeForm>;
+
+/// What every resource has; labels and annotations mean nothing here.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub(crate) struct Metadata {
+    /// Its name.
+    pub(crate) name: String,
+}
+
+/// A `Resiliency` resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Resiliency {
+    #[expect(dead_code, reason = "checked before the content is read")]
+    api_version: String,
+    #[expect(dead_code, reason = "checked before the content is read")]
+    kind: String,
+    #[expect(dead_code, reason = "a Resiliency is not called by its name")]
+    metadata: Metadata,
+    /// Apps to whose calls it applies; all when empty.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    /// What it says.
+    pub(crate) spec: ResiliencySpec,
+}
+
+/// What a `Resiliency` resource says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ResiliencySpec {
+    /// Policies by their names.
+    #[serde(default)]
+    pub(crate) policies: Policies,
+    /// Which policies hold for whom.
+    #[serde(default)]
+    pub(crate) targets: Targets,
+}
+
+/// Policies by their names.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Policies {
+    /// How long an attempt may take.
+    #[serde(default)]
+    pub(crate) timeouts: Named<Time>,
+    /// How it is tried again.
+    #[serde(default)]
+    pub(crate) retries: Named<Retry>,
+    /// When it is not tried at all.
+    #[serde(default)]
+    pub(crate) circuit_breakers: Named<CircuitBreaker>,
+}
+
+/// How a call is tried again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Retry {
+    /// How the wait grows; `constant` when absent.
+    pub(crate) policy: Option<Growth>,
+    /// The wait of a constant policy; 5 s when absent.
+    pub(crate) duration: Option<Time>,
+    /// The longest wait of an exponential policy; 60 s when absent.
+    pub(crate) max_interval: Option<Time>,
+    /// Attempts after the first; -1 or absent: without end.
+    #[schemars(range(min = -1))]
+    pub(crate) max_retries: Option<i32>,
+    /// Which answers are tried again.
+    pub(crate) matching: Option<Matching>,
+}
+
+/// How the wait grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Growth {
+    /// It stays.
+    #[default]
+    Constant,
+    /// By half each time.
+    Exponential,
+}
+
+/// Which answers are tried again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Matching {
+    /// `429,500-599`.
+    #[serde(rename = "httpStatusCodes")]
+    pub(crate) http: Option<Formed<HttpCodesForm>>,
+    /// `1-4,14`.
+    #[serde(rename = "gRPCStatusCodes")]
+    pub(crate) grpc: Option<Formed<GrpcCodesForm>>,
+}
+
+/// When a call is not made at all.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct CircuitBreaker {
+    /// Calls let through while half-open; 1 when absent.
+    pub(crate) max_requests: Option<u32>,
+    /// How long calls count; without end when absent.
+    pub(crate) interval: Option<Time>,
+    /// How long it stays open; 60 s when absent.
+    pub(crate) timeout: Option<Time>,
+    /// What opens it; `consecutiveFailures > 5` when absent.
+    pub(crate) trip: Option<String>,
+}
+
+/// Which policies hold for whom.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Targets {
+    /// Calls to apps.
+    #[serde(default)]
+    pub(crate) apps: Named<AppTarget>,
+    /// Actors, which this version does not have.
+    pub(crate) actors: Option<Anything>,
+    /// Components, which this version does not have.
+    pub(crate) components: Option<Anything>,
+}
+
+/// Names of policies for calls to one app.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct AppTarget {
+    /// A name of `timeouts`.
+    pub(crate) timeout: Option<String>,
+    /// A name of `retries`.
+    pub(crate) retry: Option<String>,
+    /// A name of `circuitBreakers`.
+    pub(crate) circuit_breaker: Option<String>,
+    /// How many breakers Dapr keeps per app; Mainstay keeps one per caller and callee.
+    pub(crate) circuit_breaker_cache_size: Option<u32>,
+}
+
+/// An `HTTPEndpoint` resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct HttpEndpoint {
+    #[expect(dead_code, reason = "checked before the content is read")]
+    api_version: String,
+    #[expect(dead_code, reason = "checked before the content is read")]
+    kind: String,
+    /// Its name is what calls name.
+    pub(crate) metadata: Metadata,
+    /// Apps that may call it; all when empty.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    /// Where secrets of this resource come from.
+    pub(crate) auth: Option<Anything>,
+    /// What it says.
+    pub(crate) spec: HttpEndpointSpec,
+}
+
+/// What an `HTTPEndpoint` resource says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpEndpointSpec {
+    /// Where the service is.
+    #[serde(rename = "baseUrl")]
+    pub(crate) base_url: String,
+    /// Headers added to every request.
+    #[serde(default)]
+    pub(crate) headers: Vec<Header>,
+    /// A certificate of its own.
+    #[serde(rename = "clientTLS")]
+    pub(crate) client_tls: Option<Anything>,
+}
+
+/// A header: exactly one of `value`, `envRef` and `secretKeyRef`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Header {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: Option<Text>,
+    /// The environment variable that has its value.
+    pub(crate) env_ref: Option<String>,
+    /// The secret that has its value.
+    pub(crate) secret_key_ref: Option<Anything>,
+}
