@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) logs: Arc<LogBuffer>,
     pub(crate) clock: SystemClock,
     pub(crate) stop: watch::Sender<StopLevel>,
+    /// Whether the app at this index shall be at rest although the others run.
+    pub(crate) app_stops: Vec<watch::Sender<bool>>,
 }
 
 impl Context {

@@ -97,6 +97,7 @@ pub fn start(
     let context = Arc::new(Context {
         board: Board::new(&specs, wall_clock()),
         logs: Arc::new(logs),
+        app_stops: specs.iter().map(|_| watch::Sender::new(false)).collect(),
         options,
         specs,
         surroundings,
@@ -139,13 +140,32 @@ impl Handle {
     /// # Errors
     /// When there is no such app.
     pub fn restart(&self, app: &AppId) -> Result<(), UnknownApp> {
-        let specs = self.inner.context.specs.iter();
-        let (_, wanted) = specs
-            .zip(&self.inner.restarts)
-            .find(|(spec, _)| &spec.app == app)
-            .ok_or_else(|| UnknownApp(app.clone()))?;
-        wanted.notify_one();
+        let index = self.index(app)?;
+        let context = &self.inner.context;
+        if let (Some(stop), Some(wanted)) = (context.app_stops.get(index), self.inner.restarts.get(index)) {
+            stop.send_replace(false);
+            wanted.notify_one();
+        }
         Ok(())
+    }
+
+    /// Begins to stop one app: drain, stop. The others go on, and [`Handle::restart`] starts it again.
+    ///
+    /// # Errors
+    /// When there is no such app.
+    pub fn stop_app(&self, app: &AppId) -> Result<(), UnknownApp> {
+        let index = self.index(app)?;
+        if let Some(stop) = self.inner.context.app_stops.get(index) {
+            stop.send_replace(true);
+        }
+        Ok(())
+    }
+
+    fn index(&self, app: &AppId) -> Result<usize, UnknownApp> {
+        let mut specs = self.inner.context.specs.iter();
+        specs
+            .position(|spec| spec.app == *app)
+            .ok_or_else(|| UnknownApp(app.clone()))
     }
 
     /// Begins to stop everything, in reverse order of needs; calling it again kills what is left at once.

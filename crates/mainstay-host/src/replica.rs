@@ -72,10 +72,18 @@ impl Replica {
         let context = Arc::clone(&self.context);
         let mut snapshot = context.board.watch();
         let mut stop = context.stop.subscribe();
+        let Some(app_stop) = context.app_stops.get(self.slot.app) else {
+            return;
+        };
+        let mut app_stop = app_stop.subscribe();
         loop {
             let level = *stop.borrow_and_update();
             let present = Arc::clone(&snapshot.borrow_and_update());
-            self.consider(level, &present);
+            if *app_stop.borrow_and_update() && level == StopLevel::Run {
+                self.apply(Input::Stop);
+            } else {
+                self.consider(level, &present);
+            }
             if level > StopLevel::Run && needs::is_at_rest(&self.machine.state()) {
                 return;
             }
@@ -87,6 +95,7 @@ impl Replica {
                 Some(request) = restarts.recv() => Wake::Restart(request),
                 Ok(()) = snapshot.changed() => Wake::Look,
                 Ok(()) = stop.changed() => Wake::Look,
+                Ok(()) = app_stop.changed() => Wake::Look,
             };
             match wake {
                 Wake::Input(input) => self.apply(input),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_host::{Exit, ReplicaState, Restart};
 
-use crate::support::{World, shell};
+use crate::support::{World, app, shell};
 
 #[tokio::test]
 async fn an_app_runs_says_something_and_is_stopped() {
@@ -97,4 +97,19 @@ async fn second_stop_kills() {
     world.handle.stop();
     world.stopped().await;
     assert_eq!(world.replica("stubborn", 1).last_exit, Some(Exit::Signal(9)));
+}
+
+#[tokio::test]
+async fn one_app_is_stopped_and_started_again_while_the_others_run() {
+    let world = World::start(vec![shell("web", "sleep 1000"), shell("worker", "sleep 1000")]);
+    let web = world.until_state("web", ReplicaState::Ready).await;
+    let worker = world.until_state("worker", ReplicaState::Ready).await;
+    world.handle.stop_app(&app("worker")).unwrap();
+    world.until_state("worker", ReplicaState::Stopped).await;
+    world.handle.restart(&app("worker")).unwrap();
+    let again = world.until_state("worker", ReplicaState::Ready).await;
+    assert_ne!(again.pid, worker.pid);
+    assert_eq!(world.replica("web", 1).pid, web.pid);
+    assert!(world.handle.stop_app(&app("nobody")).is_err());
+    world.stop().await;
 }
