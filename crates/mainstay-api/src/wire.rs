@@ -3,6 +3,8 @@
 //! Fields may be added; none is renamed, removed or given another unit. Units end the name. Times are milliseconds since
 //! 1970 in UTC.
 
+mod log;
+
 use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
@@ -230,7 +232,7 @@ pub struct LogLine {
     pub time_unix_ms: u64,
     /// Whose line it is.
     pub app: String,
-    /// Which replica's, `orders-2`.
+    /// Which replica's, `orders-2`; the app's name when it is about the app as a whole.
     pub replica: String,
     /// Who wrote it.
     pub stream: Stream,

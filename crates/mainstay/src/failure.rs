@@ -2,11 +2,23 @@
 
 use std::fmt;
 
-/// Why a command ends without what was asked for: a sentence for a person and the exit code for a script.
+use serde_json::{Value, json};
+
+use crate::diagnostic::Diagnostics;
+
+/// Why a command ends without what was asked for: words for a person and the exit code for a script.
 #[derive(Debug)]
 pub(crate) struct Failure {
     code: u8,
-    message: String,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    /// A sentence.
+    Message(String),
+    /// What is wrong in the user's files.
+    Mistakes(Diagnostics),
 }
 
 impl Failure {
@@ -14,7 +26,7 @@ impl Failure {
     pub(crate) fn refused(message: impl Into<String>) -> Self {
         Self {
             code: 1,
-            message: message.into(),
+            reason: Reason::Message(message.into()),
         }
     }
 
@@ -22,7 +34,7 @@ impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self {
             code: 2,
-            message: message.into(),
+            reason: Reason::Message(message.into()),
         }
     }
 
@@ -30,11 +42,36 @@ impl Failure {
     pub(crate) const fn code(&self) -> u8 {
         self.code
     }
+
+    /// For `--json`.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.reason {
+            Reason::Message(message) => json!({"error": message}),
+            Reason::Mistakes(mistakes) => json!({
+                "error": "there are mistakes in the configuration",
+                "diagnostics": mistakes.to_json(),
+            }),
+        }
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    /// Mistakes in the user's files. Exit code 2.
+    fn from(mistakes: Diagnostics) -> Self {
+        Self {
+            code: 2,
+            reason: Reason::Mistakes(mistakes),
+        }
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.message)
+        match &self.reason {
+            Reason::Message(message) => write!(formatter, "mainstay: {message}"),
+            // Each begins with its own place, as compilers write it, so that editors find it.
+            Reason::Mistakes(mistakes) => formatter.write_str(mistakes.to_string().trim_end()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod failure;
 mod flags;
 mod manifest;
 mod messages;
+mod nofile;
 mod render;
 mod resources;
 mod run;
@@ -27,7 +28,15 @@ use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
 use crate::messages::Format;
 
+/// The hidden first argument that makes this program the guard of a replica (see `mainstay_host::guard`).
+const GUARD: &str = "__guard";
+
 fn main() -> ExitCode {
+    // First of all: there is one guard for each replica, and it shall cost next to nothing.
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|first| first == GUARD).is_some() {
+        return mainstay_host::guard::run(arguments);
+    }
     let command = parse();
     let json = command.wants_json();
     match perform(command) {
@@ -56,7 +65,7 @@ fn parse() -> Command {
 
 fn perform(command: Command) -> Outcome {
     match command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Daprd(args) => daprd::run(*args),
         Command::Status(args) => ask(client::status::run(&args)),
         Command::Logs(args) => ask(client::logs::run(&args)),
@@ -83,9 +92,9 @@ fn ask(command: impl Future<Output = Outcome>) -> Outcome {
 /// Says on standard error why the command failed.
 fn report(failure: &Failure, json: bool) {
     let text = if json {
-        serde_json::json!({"error": failure.to_string()}).to_string()
+        failure.to_json().to_string()
     } else {
-        format!("mainstay: {failure}")
+        failure.to_string()
     };
     // Nobody is left to be told when this fails.
     let _ = writeln!(io::stderr(), "{text}");

@@ -1,25 +1,52 @@
 //! `mainstay run`: the main job.
 
+mod announce;
+mod environment;
 mod holder;
 mod ports;
+mod say;
+mod screen;
+mod session;
+mod signals;
+mod surroundings;
+mod traces;
+mod traffic;
+mod wiring;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use tokio::sync::mpsc;
 
+use crate::data_dir::{DEFAULT_NAME, DataDir};
 use crate::failure::{Failure, Outcome};
+use crate::manifest::{self, Manifest};
+use crate::messages::{self, Format};
+use crate::nofile;
+use crate::render::color::Palette;
+use crate::render::log::LogRenderer;
+use crate::run::say::Voice;
+use crate::run::screen::Screen;
+use crate::run::session::{Output, Stops};
+use crate::run::signals::Signals;
+use crate::run::wiring::{Running, Settings};
+
+/// Threads of everything that is not the data plane.
+const CONTROL_THREADS: usize = 2;
 
 /// Start everything in the manifest, print the URLs, follow the log, and stop gracefully on Ctrl-C
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// Folder of the manifest
+    /// Folder of the manifest, or the manifest itself
     #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
     /// Where the control API listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4400")]
     control_addr: SocketAddr,
-    /// Where the front door listens; port 0 takes a free one
+    /// Where the ingress listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     ingress_addr: SocketAddr,
     /// Where the system keeps its data; .mainstay beside the manifest by default
@@ -34,7 +61,95 @@ pub(crate) struct Args {
 }
 
 /// Runs a system until it is told to stop or all of it has ended.
-pub(crate) fn run(args: Args) -> Outcome {
-    let _ = args;
-    Err(Failure::usage("not wired yet"))
+pub(crate) fn run(args: &Args) -> Outcome {
+    messages::start("warn", if args.json { Format::Json } else { Format::Text })?;
+    let manifest = manifest::load(&args.dir)?;
+    let data_dir = args.data_dir.clone();
+    let lease = DataDir::new(data_dir.unwrap_or_else(|| manifest.dir.join(DEFAULT_NAME))).lease()?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let settings = Settings {
+        control: args.control_addr,
+        ingress: args.ingress_addr,
+        traces: traces::export(variable)?,
+        otlp_endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|value| !value.is_empty()),
+    };
+    nofile::raise();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .enable_all()
+        .build()
+        .map_err(unstarted)?;
+    runtime.block_on(async {
+        let (wish, wishes) = mpsc::channel(1);
+        let stops = Stops {
+            signals: Signals::listen().map_err(unstarted)?,
+            wishes,
+            drain: longest_drain(&manifest),
+        };
+        let output = Arc::new(Output {
+            voice: voice(args, &manifest),
+            screen: Screen::start().map_err(unstarted)?,
+        });
+        let notices: Vec<String> = manifest.notices.iter().map(ToString::to_string).collect();
+        // A wish that is not the first one finds the channel full, and is granted by the first.
+        let stop = Arc::new(move || {
+            let _ = wish.try_send(());
+        });
+        let running = Running::start(manifest, &settings, lease, stop)?;
+        let started = output.voice.started(&running.system, &notices);
+        output.screen.write(started).await;
+        let code = session::follow(running, stops, &output).await;
+        if let Some(output) = Arc::into_inner(output) {
+            output.screen.close().await;
+        }
+        Ok(code)
+    })
+}
+
+/// How long calls under way may take when the system stops.
+fn longest_drain(manifest: &Manifest) -> Duration {
+    let drains = manifest.apps.iter().map(|app| app.spec.stop.drain);
+    drains.max().unwrap_or_default()
+}
+
+fn voice(args: &Args, manifest: &Manifest) -> Voice {
+    if args.json {
+        return Voice::Json;
+    }
+    let palette = Palette::of(&std::io::stdout());
+    let apps = manifest.apps.iter();
+    let apps = apps
+        .map(|app| (app.id().to_string(), app.spec.replicas))
+        .collect();
+    Voice::Text {
+        log: LogRenderer::new(apps, palette, args.timestamps),
+        palette,
+        location: location(args),
+        explain: explain(args, manifest),
+    }
+}
+
+/// What other commands in this folder need to find the system.
+fn location(args: &Args) -> String {
+    match &args.data_dir {
+        Some(data_dir) => format!(" --data-dir {}", data_dir.display()),
+        None if args.dir == Path::new(".") => String::new(),
+        None => format!(" --dir {}", args.dir.display()),
+    }
+}
+
+/// A command that explains the first edge of the manifest.
+fn explain(args: &Args, manifest: &Manifest) -> Option<String> {
+    let caller = manifest.apps.iter().find(|app| !app.calls.is_empty())?;
+    let call = caller.calls.first()?;
+    let edge = format!("mainstay explain '{}->{}'", caller.id(), call.target);
+    Some(if args.dir == Path::new(".") {
+        edge
+    } else {
+        format!("{edge} --dir {}", args.dir.display())
+    })
+}
+
+fn unstarted(error: std::io::Error) -> Failure {
+    Failure::refused(format!("cannot start: {error}"))
 }

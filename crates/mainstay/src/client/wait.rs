@@ -59,7 +59,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
     let wait = async {
         loop {
             match look(args).await? {
-                Progress::Reached => return Ok(()),
+                Progress::Reached => return Ok::<_, Failure>(()),
                 Progress::Waiting(what) => last = what,
             }
             tokio::time::sleep(LOOK_INTERVAL).await;

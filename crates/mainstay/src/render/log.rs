@@ -6,6 +6,9 @@ use crate::render::clean::clean;
 use crate::render::color::{Color, Palette};
 use crate::render::time;
 
+/// The name in front of Mainstay's own lines.
+const OWN_LABEL: &str = "mainstay";
+
 /// Writes log lines for a screen.
 #[derive(Clone, Debug)]
 pub(crate) struct LogRenderer {
@@ -23,11 +26,23 @@ impl LogRenderer {
             many => app.len() + 1 + many.to_string().len(),
         };
         Self {
-            width: apps.iter().map(label_width).max().unwrap_or(0),
+            width: apps
+                .iter()
+                .map(label_width)
+                .max()
+                .unwrap_or(0)
+                .max(OWN_LABEL.len()),
             apps,
             palette,
             timestamps,
         }
+    }
+
+    /// A line of Mainstay's own.
+    pub(crate) fn own(&self, text: &str) -> String {
+        let label = format_args!("{OWN_LABEL:<width$} |", width = self.width);
+        let line = format!("{} {text}", self.palette.paint(Color::BOLD, label));
+        format!("{}\n", line.trim_end())
     }
 
     /// `line` for the screen, with its line break.
