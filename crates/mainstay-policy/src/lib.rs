@@ -10,6 +10,7 @@ pub mod derive;
 pub mod ejection;
 pub mod gate;
 pub mod hedge;
+pub mod layer;
 pub mod limiter;
 mod outcome;
 pub mod overrides;

@@ -1,0 +1,183 @@
+//! As many calls at a time as the service can take, a short queue, and nobody in it for long.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use mainstay_base::{Priority, Timestamp};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{BoxError, BoxFuture, Classify, Either, Shed, Timer, race, take_ready};
+use crate::Outcome;
+use crate::gate::{Gate, Permit, QueuePolicy, Refusal};
+use crate::limiter::{LimitPolicy, Limiter};
+
+/// Limits the calls under way to what the service can take, which it learns from their latency. Every service of one layer
+/// shares the limit and the queue.
+#[derive(Clone, Debug)]
+pub struct LimitLayer<T, C, P> {
+    shared: Arc<Shared>,
+    timer: T,
+    classify: C,
+    priority: P,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limiter: Limiter,
+    gate: Arc<Gate>,
+    max_wait: Duration,
+}
+
+impl<T: Timer, C, P> LimitLayer<T, C, P> {
+    /// Limits on `limit`; a call waits at most `max_wait`. `priority` tells a request's class.
+    pub fn new(
+        limit: LimitPolicy,
+        queue: QueuePolicy,
+        max_wait: Duration,
+        timer: T,
+        classify: C,
+        priority: P,
+    ) -> Self {
+        let limiter = Limiter::new(limit, timer.now());
+        let gate = Gate::new(queue, limiter.limit());
+        Self {
+            shared: Arc::new(Shared {
+                limiter,
+                gate,
+                max_wait,
+            }),
+            timer,
+            classify,
+            priority,
+        }
+    }
+
+    /// The present limit.
+    pub fn limit(&self) -> u32 {
+        self.shared.limiter.limit()
+    }
+}
+
+impl<S, T: Clone, C: Clone, P: Clone> Layer<S> for LimitLayer<T, C, P> {
+    type Service = LimitService<S, T, C, P>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        LimitService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service of [`LimitLayer`]. Its error under too much load is [`Shed`].
+#[derive(Clone, Debug)]
+pub struct LimitService<S, T, C, P> {
+    inner: S,
+    layer: LimitLayer<T, C, P>,
+}
+
+/// A call that is under way: teaches the limiter when it ends, also when it is dropped.
+struct UnderWay<T: Timer> {
+    shared: Arc<Shared>,
+    timer: T,
+    began: Timestamp,
+    outcome: Outcome,
+    _permit: Permit,
+}
+
+impl<T: Timer> Drop for UnderWay<T> {
+    fn drop(&mut self) {
+        let now = self.timer.now();
+        if self
+            .shared
+            .limiter
+            .finish(now.since(self.began), self.outcome, now)
+        {
+            self.shared.gate.set_capacity(self.shared.limiter.limit(), now);
+        }
+    }
+}
+
+async fn enter<T: Timer>(shared: Arc<Shared>, timer: T, priority: Priority) -> Result<UnderWay<T>, Shed> {
+    let permit = match shared.gate.try_enter() {
+        Some(permit) => permit,
+        None => {
+            let waited = race(
+                pin!(shared.gate.enter(priority, &timer)),
+                pin!(timer.sleep(shared.max_wait)),
+            )
+            .await;
+            match waited {
+                Either::Left(Ok(permit)) => permit,
+                Either::Left(Err(refusal)) => {
+                    return Err(Shed {
+                        retry_after: refusal.retry_after(),
+                    });
+                }
+                Either::Right(()) => {
+                    return Err(Shed {
+                        retry_after: shared.max_wait,
+                    });
+                }
+            }
+        }
+    };
+    // The gate lets no more in than the limit, except for a moment after the limit fell.
+    if !shared.limiter.try_start() {
+        return Err(Shed {
+            retry_after: shared.max_wait,
+        });
+    }
+    let began = timer.now();
+    Ok(UnderWay {
+        shared,
+        timer,
+        began,
+        outcome: Outcome::Cancelled,
+        _permit: permit,
+    })
+}
+
+impl Refusal {
+    /// When to come back.
+    pub const fn retry_after(self) -> Duration {
+        match self {
+            Self::QueueFull(after) | Self::WaitedTooLong(after) | Self::Displaced(after) => after,
+        }
+    }
+}
+
+impl<S, T, C, P, R> Service<R> for LimitService<S, T, C, P>
+where
+    S: Service<R> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError>,
+    R: Send + 'static,
+    T: Timer,
+    C: Classify<S::Response>,
+    P: Fn(&R) -> Priority,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<S::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let mut inner = take_ready(&mut self.inner);
+        let priority = (self.layer.priority)(&request);
+        let (shared, timer) = (self.layer.shared.clone(), self.layer.timer.clone());
+        let classify = self.layer.classify.clone();
+        Box::pin(async move {
+            let mut under_way = enter(shared, timer, priority).await?;
+            let result = inner.call(request).await.map_err(Into::into);
+            under_way.outcome = classify.classify(&result);
+            result
+        })
+    }
+}
