@@ -11,7 +11,7 @@ fn policy(criterion: &mut Criterion) {
     let rng = &mut SplitMix64::new(1);
     assert!(pipeline.call(rng), "the pipeline lets calls through");
     criterion.bench_function("policy/whole pipeline", |bencher| {
-        bencher.iter(|| pipeline.call(rng))
+        bencher.iter(|| pipeline.call(rng));
     });
     let clock = SystemClock::new();
     criterion.bench_function("policy/of which two clock readings", |bencher| {

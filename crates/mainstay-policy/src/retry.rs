@@ -154,7 +154,7 @@ impl Backoff {
             Self::Constant(wait) => *wait,
             Self::Exponential { initial, max } => {
                 // 1.5^64 is past every `max`; the bound keeps the product finite.
-                let middle = initial.as_secs_f64() * 1.5_f64.powi(retry.min(64) as i32);
+                let middle = initial.as_secs_f64() * 1.5_f64.powi(retry.min(64).cast_signed());
                 let middle = middle.min(max.as_secs_f64());
                 Duration::from_secs_f64((middle * (0.5 + rng.unit())).min(max.as_secs_f64()))
             }

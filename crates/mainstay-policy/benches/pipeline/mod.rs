@@ -77,7 +77,7 @@ impl Pipeline {
         Self {
             breaker: Breaker::new(breaker),
             budget: RetryBudget::new(&budget, now),
-            gate: Gate::new(queue, 40),
+            gate: Gate::new(queue, 40, Arc::new(clock)),
             replicas: [replica(), replica()],
             clock,
         }
@@ -112,7 +112,7 @@ impl Pipeline {
         let latency = now.since(began);
         if replica.limiter.finish(latency, Outcome::Success, now) {
             let capacity = self.replicas.iter().map(|replica| replica.limiter.limit()).sum();
-            self.gate.set_capacity(capacity, now);
+            self.gate.set_capacity(capacity);
         }
         replica.ewma.record(latency, now);
         replica.ejection.record(Outcome::Success, || true, now, rng);

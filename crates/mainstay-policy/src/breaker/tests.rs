@@ -183,7 +183,7 @@ proptest! {
                 probing = None;
             }
         }
-        now = now + Duration::from_secs(60);
+        now = now + Duration::from_mins(1);
         let verdict = breaker.ask(now, rng).0;
         prop_assert!(!matches!(verdict, Verdict::Refuse { .. }), "{:?}", breaker.state());
     }

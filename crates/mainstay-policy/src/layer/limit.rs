@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::{BoxError, BoxFuture, Classify, Either, Shed, Timer, race, take_ready};
 use crate::Outcome;
-use crate::gate::{Gate, Permit, QueuePolicy, Refusal};
+use crate::gate::{Gate, Permit, QueuePolicy};
 use crate::limiter::{LimitPolicy, Limiter};
 
 /// Limits the calls under way to what the service can take, which it learns from their latency. Every service of one layer
@@ -42,7 +42,7 @@ impl<T: Timer, C, P> LimitLayer<T, C, P> {
         priority: P,
     ) -> Self {
         let limiter = Limiter::new(limit, timer.now());
-        let gate = Gate::new(queue, limiter.limit());
+        let gate = Gate::new(queue, limiter.limit(), Arc::new(timer.clone()));
         Self {
             shared: Arc::new(Shared {
                 limiter,
@@ -96,32 +96,31 @@ impl<T: Timer> Drop for UnderWay<T> {
             .limiter
             .finish(now.since(self.began), self.outcome, now)
         {
-            self.shared.gate.set_capacity(self.shared.limiter.limit(), now);
+            self.shared.gate.set_capacity(self.shared.limiter.limit());
         }
     }
 }
 
 async fn enter<T: Timer>(shared: Arc<Shared>, timer: T, priority: Priority) -> Result<UnderWay<T>, Shed> {
-    let permit = match shared.gate.try_enter() {
-        Some(permit) => permit,
-        None => {
-            let waited = race(
-                pin!(shared.gate.enter(priority, &timer)),
-                pin!(timer.sleep(shared.max_wait)),
-            )
-            .await;
-            match waited {
-                Either::Left(Ok(permit)) => permit,
-                Either::Left(Err(refusal)) => {
-                    return Err(Shed {
-                        retry_after: refusal.retry_after(),
-                    });
-                }
-                Either::Right(()) => {
-                    return Err(Shed {
-                        retry_after: shared.max_wait,
-                    });
-                }
+    let permit = if let Some(permit) = shared.gate.try_enter() {
+        permit
+    } else {
+        match race(
+            pin!(shared.gate.enter(priority)),
+            pin!(timer.sleep(shared.max_wait)),
+        )
+        .await
+        {
+            Either::Left(Ok(permit)) => permit,
+            Either::Left(Err(refusal)) => {
+                return Err(Shed {
+                    retry_after: refusal.retry_after(),
+                });
+            }
+            Either::Right(()) => {
+                return Err(Shed {
+                    retry_after: shared.max_wait,
+                });
             }
         }
     };
@@ -139,15 +138,6 @@ async fn enter<T: Timer>(shared: Arc<Shared>, timer: T, priority: Priority) -> R
         outcome: Outcome::Cancelled,
         _permit: permit,
     })
-}
-
-impl Refusal {
-    /// When to come back.
-    pub const fn retry_after(self) -> Duration {
-        match self {
-            Self::QueueFull(after) | Self::WaitedTooLong(after) | Self::Displaced(after) => after,
-        }
-    }
 }
 
 impl<S, T, C, P, R> Service<R> for LimitService<S, T, C, P>
