@@ -100,7 +100,7 @@ impl Handler for App {
 
     async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
         let request = request.map(Body::from);
-        if grpc::is_grpc(&request) {
+        if grpc::is_for_us(&request) {
             grpc::handle(self, request).await
         } else {
             http::handle(self, request).await
@@ -119,7 +119,7 @@ pub fn serve_app(listener: TcpListener, options: AppServerOptions, mesh: Mesh) -
             "the API token is empty",
         ));
     }
-    let workers = mesh.workers().clone();
+    let runs = listener::Runs::OnWorkers(mesh.workers().clone());
     let setup = (ServerKind::App, options.limits.clone(), options.metrics.clone());
     let app = App {
         invoker: Invoker {
@@ -130,7 +130,7 @@ pub fn serve_app(listener: TcpListener, options: AppServerOptions, mesh: Mesh) -
         notes: Notes::default(),
         options,
     };
-    listener::serve(listener, workers, app, setup)
+    listener::serve(listener, runs, app, setup)
 }
 
 /// The caller called `app`.

@@ -88,6 +88,12 @@ pub(crate) fn call_status(error: &CallError) -> Status {
     status(told(error.reason).code, error.to_string(), error)
 }
 
+/// The status of a gRPC request at the front door that failed.
+pub(crate) fn request_status(error: &CallError) -> Status {
+    let told = told(error.reason);
+    status(told.code, told.public.to_owned(), error)
+}
+
 /// The status of `InvokeService` for an invocation of `id` that failed: `Internal` wherever Dapr has the case.
 pub(crate) fn invocation_status(id: &str, error: &CallError) -> Status {
     let told = told(error.reason);

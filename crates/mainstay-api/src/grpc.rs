@@ -25,14 +25,16 @@ const RUNTIME_SERVICE: &str = "/dapr.proto.runtime.v1.Dapr/";
 /// The workflow engine's service; it has no package.
 const WORKFLOW_SERVICE: &str = "/TaskHubSidecarService/";
 
+/// Whether a request is for this API. Below `/v1.0` it is an HTTP invocation whose body happens to be gRPC.
+pub(crate) fn is_for_us<B>(request: &Request<B>) -> bool {
+    has_grpc_content(request) && !request.uri().path().starts_with("/v1.0")
+}
+
 /// Whether a request is gRPC: HTTP/2 and `application/grpc`, with or without a subtype (gRPC over HTTP/2, "Requests").
-/// Below `/v1.0` it is an HTTP invocation whose body happens to be of that type.
-pub(crate) fn is_grpc<B>(request: &Request<B>) -> bool {
+pub(crate) fn has_grpc_content<B>(request: &Request<B>) -> bool {
     let content_type = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let subtype = content_type.and_then(|value| value.strip_prefix(b"application/grpc"));
-    request.version() == Version::HTTP_2
-        && matches!(subtype, Some([] | [b'+' | b';', ..]))
-        && !request.uri().path().starts_with("/v1.0")
+    request.version() == Version::HTTP_2 && matches!(subtype, Some([] | [b'+' | b';', ..]))
 }
 
 /// Answers one gRPC request.

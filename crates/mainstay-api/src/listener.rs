@@ -46,7 +46,7 @@ impl Default for Limits {
             head_timeout: limits::HEAD_TIMEOUT,
             // Longer than what clients keep a pooled connection (90 s in Go, 60 s in most), so that it is the client
             // who closes first and no request meets a closing connection.
-            idle_timeout: Duration::from_secs(180),
+            idle_timeout: Duration::from_mins(3),
             body_bytes: limits::MAX_BODY_BYTES,
             body_timeout: Duration::from_secs(30),
             connections: limits::MAX_CONNECTIONS,
@@ -69,6 +69,28 @@ pub(crate) trait Handler: Send + Sync + 'static {
         request: Request<Incoming>,
         session: Self::Session,
     ) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// Where connections are served.
+pub(crate) enum Runs {
+    /// On the threads of the data plane, because nearly everything that comes in goes through it.
+    OnWorkers(Workers),
+    /// On the runtime that accepts, so that it answers also when the data plane has too much to do.
+    WhereAccepted,
+}
+
+impl Runs {
+    fn spawn<F>(&self, make: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        match self {
+            Self::OnWorkers(workers) => workers.spawn(make),
+            Self::WhereAccepted => {
+                tokio::spawn(make());
+            }
+        }
+    }
 }
 
 /// How far a server is on its way out.
@@ -106,8 +128,8 @@ impl Server {
         self.address
     }
 
-    /// Stops accepting, lets running requests end, cuts what is left after `limit`. WebSockets count as running; those
-    /// that outlive `limit` end with the data plane.
+    /// Stops accepting, lets running requests end, cuts what is left after `limit`. Upgraded connections count
+    /// as running; those that outlive `limit` end with the data plane.
     pub async fn stop(self, limit: Duration) {
         self.phase.send_replace(Phase::Draining);
         if tokio::time::timeout(limit, self.all_closed()).await.is_err() {
@@ -129,10 +151,10 @@ impl Drop for Server {
     }
 }
 
-/// Serves `handler` on `listener`: accepts on the present runtime, serves on `workers`.
+/// Serves `handler` on `listener`. It accepts on the present runtime.
 pub(crate) fn serve<H: Handler>(
     listener: TcpListener,
-    workers: Workers,
+    runs: Runs,
     handler: H,
     (kind, limits, metrics): (ServerKind, Limits, Metrics),
 ) -> io::Result<Server> {
@@ -148,7 +170,7 @@ pub(crate) fn serve<H: Handler>(
         metrics,
         kind,
     });
-    let accept = tokio::spawn(accept(listener, workers, shared, Arc::clone(&slots), receiver));
+    let accept = tokio::spawn(accept(listener, runs, shared, Arc::clone(&slots), receiver));
     Ok(Server {
         address,
         phase,
@@ -163,7 +185,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 async fn accept<H: Handler>(
     listener: tokio::net::TcpListener,
-    workers: Workers,
+    runs: Runs,
     shared: Arc<Shared<H>>,
     slots: Arc<Semaphore>,
     mut phase: watch::Receiver<Phase>,
@@ -186,7 +208,7 @@ async fn accept<H: Handler>(
         match accepted {
             Ok((stream, peer, slot)) => {
                 let (shared, phase) = (Arc::clone(&shared), phase.clone());
-                workers.spawn(move || connection::serve(stream, peer, shared, slot, phase));
+                runs.spawn(move || connection::serve(stream, peer, shared, slot, phase));
             }
             // The client left between its handshake and our accept.
             Err(error) if is_of_the_connection(&error) => {}

@@ -223,7 +223,7 @@ pub struct Latency {
 
 /// One line of `GET /api/logs`, which answers with one JSON object per line.
 ///
-/// A gap in `number` means lines that this reader was too slow for.
+/// A gap in `number` means lines of other apps, or lines that this reader was too slow for; of those a line of Mainstay tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// Counts all lines of the system.
@@ -248,7 +248,7 @@ pub enum Stream {
     Stdout,
     /// The replica, on its standard error.
     Stderr,
-    /// Mainstay, about the replica.
+    /// Mainstay, about the replica or the app.
     Event,
 }
 

@@ -38,10 +38,10 @@ fn connection(connection: AppConnection) -> AppConnectionProperties {
         channel_address: connection.channel_address,
         max_concurrency: connection.max_concurrency.map_or(0, signed),
         health: connection.health.map(|health| AppConnectionHealthProperties {
-            health_check_path: health.health_check_path.unwrap_or_default(),
-            health_probe_interval: health.health_probe_interval,
-            health_probe_timeout: health.health_probe_timeout,
-            health_threshold: signed(health.health_threshold),
+            health_check_path: health.path.unwrap_or_default(),
+            health_probe_interval: health.interval,
+            health_probe_timeout: health.timeout,
+            health_threshold: signed(health.threshold),
         }),
     }
 }

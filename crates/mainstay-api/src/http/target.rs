@@ -50,18 +50,16 @@ pub(crate) fn decode(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Invocation, InvalidInvocation> {
-    let (id, method) = match app_id(headers) {
-        Some(id) => (id, path::decode(path.as_bytes(), Plus::Literal)?),
-        None => {
-            if let Some((id, method)) = plain_form(path) {
-                return invocation(id.to_owned(), method.as_bytes(), query);
-            }
-            let decoded = path::decode(path.as_bytes(), Plus::Literal)?;
-            let (id, method) = path_form(&decoded).ok_or(InvalidInvocation::NoAppId)?;
-            (id, method.to_vec().into())
-        }
-    };
-    invocation(id, &method, query)
+    if let Some(id) = app_id(headers) {
+        let method = path::decode(path.as_bytes(), Plus::Literal)?;
+        return invocation(id, &method, query);
+    }
+    if let Some((id, method)) = plain_form(path) {
+        return invocation(id.to_owned(), method.as_bytes(), query);
+    }
+    let decoded = path::decode(path.as_bytes(), Plus::Literal)?;
+    let (id, method) = path_form(&decoded).ok_or(InvalidInvocation::NoAppId)?;
+    invocation(id, method, query)
 }
 
 /// The callee that a header names.

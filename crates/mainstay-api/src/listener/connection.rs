@@ -30,7 +30,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// Streams that a client may reset before they were looked at: more is a flood (CVE-2023-44487) and ends the connection.
 const PENDING_RESETS: usize = 64;
 /// A dead peer is found by a ping after this long, and given up after the timeout.
-const PING_INTERVAL: Duration = Duration::from_secs(60);
+const PING_INTERVAL: Duration = Duration::from_mins(1);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves one connection until it ends.

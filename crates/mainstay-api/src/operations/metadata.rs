@@ -55,13 +55,15 @@ pub(crate) struct AppConnection {
 
 /// How the app's health is found out.
 #[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct AppHealth {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) health_check_path: Option<String>,
-    pub(crate) health_probe_interval: String,
-    pub(crate) health_probe_timeout: String,
-    pub(crate) health_threshold: u32,
+    #[serde(rename = "healthCheckPath", skip_serializing_if = "Option::is_none")]
+    pub(crate) path: Option<String>,
+    #[serde(rename = "healthProbeInterval")]
+    pub(crate) interval: String,
+    #[serde(rename = "healthProbeTimeout")]
+    pub(crate) timeout: String,
+    #[serde(rename = "healthThreshold")]
+    pub(crate) threshold: u32,
 }
 
 /// There are no actors yet.
@@ -110,10 +112,10 @@ pub(crate) fn get(app: &AppId, about: &AppMetadata, notes: &Notes) -> Metadata {
     let mut extended = notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     extended.insert("daprRuntimeVersion".to_owned(), RUNTIME_VERSION.to_owned());
     let health = about.health.as_ref().map(|health| AppHealth {
-        health_check_path: health.path.clone(),
-        health_probe_interval: go_duration(health.interval),
-        health_probe_timeout: go_duration(health.timeout),
-        health_threshold: health.threshold,
+        path: health.path.clone(),
+        interval: go_duration(health.interval),
+        timeout: go_duration(health.timeout),
+        threshold: health.threshold,
     });
     Metadata {
         id: app.to_string(),

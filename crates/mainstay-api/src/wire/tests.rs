@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 
 /// Writes `value`, compares it with the golden, and reads it back.
-fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: Expect) {
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, golden: &Expect) {
     let text = serde_json::to_string_pretty(value).unwrap();
     golden.assert_eq(&text);
     assert_eq!(serde_json::from_str::<T>(&text).unwrap(), *value);
@@ -45,7 +45,7 @@ fn system() {
                 ingress_urls: vec!["http://127.0.0.1:8080/".into()],
             }],
         },
-        expect![[r#"
+        &expect![[r#"
             {
               "name": "shop",
               "version": "0.1.0",
@@ -66,44 +66,48 @@ fn system() {
     );
 }
 
+fn sample() -> Status {
+    Status {
+        stopping: false,
+        apps: vec![App {
+            app: "orders".into(),
+            replicas: vec![replica(State::Ready, Some(Exit::Signal(9)))],
+        }],
+        targets: vec![Target {
+            target: "orders".into(),
+            in_flight: 1,
+            waiting: 2,
+            shed_total: 3,
+            replicas: vec![TargetReplica {
+                replica: "orders-1".into(),
+                address: Some("127.0.0.1:8080".into()),
+                ejected: false,
+                concurrency_limit: 20,
+                in_flight: 1,
+            }],
+        }],
+        edges: vec![Edge {
+            caller: "storefront".into(),
+            target: "orders".into(),
+            calls_total: 10,
+            failures_total: 1,
+            fallbacks_total: 0,
+            attempts_total: 12,
+            retry_budget: 11.5,
+            breaker: Breaker::HalfOpen,
+            latency: Some(Latency {
+                p50_seconds: Some(0.002),
+                p99_seconds: None,
+            }),
+        }],
+    }
+}
+
 #[test]
 fn status() {
     check(
-        &Status {
-            stopping: false,
-            apps: vec![App {
-                app: "orders".into(),
-                replicas: vec![replica(State::Ready, Some(Exit::Signal(9)))],
-            }],
-            targets: vec![Target {
-                target: "orders".into(),
-                in_flight: 1,
-                waiting: 2,
-                shed_total: 3,
-                replicas: vec![TargetReplica {
-                    replica: "orders-1".into(),
-                    address: Some("127.0.0.1:8080".into()),
-                    ejected: false,
-                    concurrency_limit: 20,
-                    in_flight: 1,
-                }],
-            }],
-            edges: vec![Edge {
-                caller: "storefront".into(),
-                target: "orders".into(),
-                calls_total: 10,
-                failures_total: 1,
-                fallbacks_total: 0,
-                attempts_total: 12,
-                retry_budget: 11.5,
-                breaker: Breaker::HalfOpen,
-                latency: Some(Latency {
-                    p50_seconds: Some(0.002),
-                    p99_seconds: None,
-                }),
-            }],
-        },
-        expect![[r#"
+        &sample(),
+        &expect![[r#"
             {
               "stopping": false,
               "apps": [
@@ -222,7 +226,7 @@ fn log_line() {
             stream: Stream::Stderr,
             text: "listening".into(),
         },
-        expect![[r#"
+        &expect![[r#"
             {
               "number": 12,
               "time_unix_ms": 1700000000000,
@@ -241,7 +245,7 @@ fn problem() {
             error_code: "ERR_NOT_FOUND".into(),
             message: "there is no app called `x`".into(),
         },
-        expect![[r#"
+        &expect![[r#"
             {
               "errorCode": "ERR_NOT_FOUND",
               "message": "there is no app called `x`"
