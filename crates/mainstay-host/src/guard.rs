@@ -16,6 +16,9 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// What a guard is called in a list of processes: nothing that a `pkill mainstay` matches.
+pub(crate) const NAME: &str = "replica-guard";
+
 pub(crate) const WATCH: &str = "watch";
 const LAUNCH: &str = "launch";
 
@@ -29,7 +32,7 @@ const USAGE: u8 = 64;
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.collect();
     match args.split_first() {
-        Some((stage, command)) if stage == WATCH && !command.is_empty() => watch::run(args.len(), command),
+        Some((stage, [])) if stage == WATCH => watch::run(),
         Some((stage, [guard, command @ ..])) if stage == LAUNCH => launch::run(guard, command),
         _ => ExitCode::from(USAGE),
     }

@@ -12,7 +12,7 @@ use crate::guard::message::Report;
 use crate::machine::{Input, ProbeKind, Try};
 use crate::output::pump;
 use crate::probe::{self, Target};
-use crate::process::{Launch, Process};
+use crate::process::{Launch, Output, Process};
 use crate::program;
 
 /// How long the output may take to end once all processes have.
@@ -20,9 +20,13 @@ const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 
 /// One run of a replica's process. Dropping it kills everything.
 pub(crate) struct Live {
+    id: ReplicaId,
     process: Process,
     program: String,
     target: Target,
+    /// The output, until the first report has been dealt with: so the log says first that the program started.
+    unheard: Option<Output>,
+    reported: bool,
     pumps: JoinSet<()>,
     probes: JoinSet<(ProbeKind, Result<(), String>)>,
     /// Until when the output may take, once all processes have ended.
@@ -47,21 +51,14 @@ impl Live {
         };
         let (process, output) = Process::spawn(launch)
             .map_err(|error| Input::Unavailable(format!("cannot start its guard: {error}")))?;
-        let mut pumps = JoinSet::new();
-        let (logs, watch) = (&target.context.logs, &target.log);
-        if let Some(stdout) = output.stdout {
-            let source = LogSource::Output(id.clone());
-            pumps.spawn(pump(stdout, source, Arc::clone(logs), Arc::clone(watch)));
-        }
-        if let Some(stderr) = output.stderr {
-            let source = LogSource::Error(id.clone());
-            pumps.spawn(pump(stderr, source, Arc::clone(logs), Arc::clone(watch)));
-        }
         Ok(Self {
+            id: id.clone(),
             process,
             program,
             target,
-            pumps,
+            unheard: Some(output),
+            reported: false,
+            pumps: JoinSet::new(),
             probes: JoinSet::new(),
             closing: None,
         })
@@ -93,8 +90,27 @@ impl Live {
         self.process.abandon();
     }
 
+    fn listen(&mut self, output: Output) {
+        let (logs, watch) = (&self.target.context.logs, &self.target.log);
+        if let Some(stdout) = output.stdout {
+            let source = LogSource::Output(self.id.clone());
+            self.pumps
+                .spawn(pump(stdout, source, Arc::clone(logs), Arc::clone(watch)));
+        }
+        if let Some(stderr) = output.stderr {
+            let source = LogSource::Error(self.id.clone());
+            self.pumps
+                .spawn(pump(stderr, source, Arc::clone(logs), Arc::clone(watch)));
+        }
+    }
+
     /// What happens to the process next; [`Input::Gone`] is the last. Cancel safe.
     pub(crate) async fn next(&mut self) -> Input {
+        if self.reported
+            && let Some(output) = self.unheard.take()
+        {
+            self.listen(output);
+        }
         loop {
             if let Some(until) = self.closing {
                 // One that another user runs may hold the output open for ever.
@@ -104,7 +120,10 @@ impl Live {
             }
             tokio::select! {
                 report = self.process.report() => match report {
-                    Some(report) => return self.translate(report),
+                    Some(report) => {
+                        self.reported = true;
+                        return self.translate(report);
+                    }
                     None => self.closing = Some(Instant::now() + OUTPUT_LIMIT),
                 },
                 Some(probe) = self.probes.join_next() => if let Ok((kind, result)) = probe {
@@ -123,7 +142,10 @@ impl Live {
             },
             Report::Refused(errno) => {
                 let error = std::io::Error::from_raw_os_error(errno);
-                Input::Refused(program::explain(&self.program, &error).to_string())
+                Input::Refused {
+                    reason: program::explain(&self.program, &error).to_string(),
+                    for_good: !program::may_pass(&error),
+                }
             }
             Report::Ended(exit) => Input::Ended(exit),
             Report::Left(count) => Input::Left(count),

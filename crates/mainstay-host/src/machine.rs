@@ -6,7 +6,9 @@
 
 mod backoff;
 mod check;
+mod ending;
 mod event;
+mod input;
 mod running;
 
 use std::time::Duration;
@@ -14,74 +16,18 @@ use std::time::Duration;
 use mainstay_base::{SplitMix64, Timestamp};
 
 use crate::needs::Verdict;
-use crate::{AppSpec, Exit, Probes, ReplicaState, Restart, RestartPolicy, StopPolicy};
+use crate::{AppSpec, Exit, Probes, ReplicaState, RestartPolicy, StopPolicy};
 pub(crate) use check::{ProbeKind, Try};
+use ending::{Ending, Step, Why};
 pub(crate) use event::Event;
+pub(crate) use input::{Action, Input};
 use running::{Finding, Running};
 
 /// How long a guard may take from its start to running the program.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long killing may take before the processes are given up; longer than the guard itself tries.
-const KILL_LIMIT: Duration = Duration::from_secs(8);
-
-/// What the surroundings get on top of the drain time before they are no longer waited for.
-const DRAIN_MARGIN: Duration = Duration::from_millis(500);
-
 /// Quick ends in a row that make a crash loop (as many as systemd's default `StartLimitBurst`).
 const CRASH_LOOP_ENDS: u32 = 5;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Input {
-    /// How the needs stand; of interest until they are met.
-    Needs(Verdict),
-    /// No process was started, and none can be: no such command.
-    Unstartable(String),
-    /// No process was started this time: no free port, no memory.
-    Unavailable(String),
-    /// The program runs.
-    Started { pid: u32, port: Option<u16> },
-    /// The operating system refused the program.
-    Refused(String),
-    /// The main process ended; others may still be there.
-    Ended(Exit),
-    /// So many processes were still there after the end of the main process.
-    Left(u32),
-    /// No process is left.
-    Gone,
-    /// A probe that was asked for gave its result, or a log line fulfilled one.
-    Probed(ProbeKind, Result<(), String>),
-    /// The surroundings have drained.
-    Drained,
-    /// Stop for good.
-    Stop,
-    /// Stop for good, at once.
-    Kill,
-    /// Stop and start anew, or start anew at once.
-    Restart,
-    /// Time has passed, see [`Machine::deadline`].
-    Tick,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Action {
-    /// Prepare and start the process.
-    Start,
-    /// Make one probe and report its result.
-    Probe(Try),
-    /// Let the surroundings drain.
-    Drain(Duration),
-    /// Send this signal to the process group.
-    Signal(i32),
-    /// Kill everything.
-    Kill,
-    /// Nothing helps: forget the processes.
-    Abandon,
-    /// Tell the user.
-    Log(Event),
-}
 
 /// The state of one replica.
 #[derive(Debug)]
@@ -113,40 +59,6 @@ enum Phase {
     Pausing { until: Timestamp, wait: Duration },
     /// Until a restart is asked for.
     Done(Outcome),
-}
-
-#[derive(Debug)]
-struct Ending {
-    why: Why,
-    step: Step,
-    /// When the next harder step is taken.
-    until: Timestamp,
-    exit: Option<Exit>,
-    ran_for: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
-    /// It ended by itself.
-    Itself,
-    /// Stopped on purpose.
-    Asked,
-    /// Will be started again on purpose.
-    Restart,
-    /// A probe demands it, or it did not start: counts as a failure whatever the exit code.
-    Failure(String),
-    /// The program cannot be run.
-    Refused(String),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// Gets no new calls.
-    Draining,
-    /// Was sent the stop signal, or ended with others of its processes left.
-    Signalled,
-    /// Was killed.
-    Killed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +94,10 @@ impl Machine {
                 self.without_process(|machine| machine.again(reason, Duration::ZERO, now));
             }
             Input::Started { pid, port } => self.started(pid, port, now),
-            Input::Refused(reason) => self.end(Why::Refused(reason), Step::Killed, now),
+            Input::Refused { reason, for_good } => {
+                let why = if for_good { Why::Refused } else { Why::Failure };
+                self.end(why(reason), Step::Killed, now);
+            }
             Input::Ended(exit) => self.ended(exit, now),
             Input::Left(count) => self.log(Event::Left(count)),
             Input::Gone => self.gone(now),
@@ -327,8 +242,9 @@ impl Machine {
     fn stop(&mut self, step: Step, now: Timestamp) {
         match &self.phase {
             Phase::Waiting(_) | Phase::Pausing { .. } => self.finish(Outcome::Stopped),
-            Phase::Launching { .. } => self.end(Why::Asked, Step::Killed, now),
-            Phase::Running(_) | Phase::Ending(_) => self.end(Why::Asked, step, now),
+            Phase::Launching { .. } | Phase::Running(_) | Phase::Ending(_) => {
+                self.end(Why::Asked, step, now);
+            }
             Phase::Done(_) => {}
         }
     }
@@ -338,75 +254,9 @@ impl Machine {
         match &self.phase {
             Phase::Waiting(_) => {}
             Phase::Pausing { .. } | Phase::Done(_) => self.start(now),
-            Phase::Launching { .. } => self.end(Why::Restart, Step::Killed, now),
-            Phase::Running(_) | Phase::Ending(_) => self.end(Why::Restart, Step::Draining, now),
-        }
-    }
-
-    /// Begins to end the process, or goes on with that for a new reason or in a harder way.
-    fn end(&mut self, why: Why, step: Step, now: Timestamp) {
-        match &mut self.phase {
-            Phase::Ending(ending) => {
-                // Nothing overrides that it shall stop.
-                if ending.why != Why::Asked {
-                    ending.why = why;
-                }
-                if step == Step::Killed && ending.step != Step::Killed {
-                    self.take_step(Step::Killed, now);
-                }
+            Phase::Launching { .. } | Phase::Running(_) | Phase::Ending(_) => {
+                self.end(Why::Restart, Step::Draining, now);
             }
-            Phase::Launching { .. } | Phase::Running(_) => {
-                let (ran_for, in_traffic) = match &self.phase {
-                    Phase::Running(running) => (running.ran_for(now), running.was_ready()),
-                    _ => (Duration::ZERO, false),
-                };
-                self.phase = Phase::Ending(Ending {
-                    why,
-                    step,
-                    until: now,
-                    exit: None,
-                    ran_for,
-                });
-                // What never took calls has none to wait for.
-                let step = if step == Step::Draining && !in_traffic {
-                    Step::Signalled
-                } else {
-                    step
-                };
-                self.take_step(step, now);
-            }
-            Phase::Waiting(_) | Phase::Pausing { .. } | Phase::Done(_) => {}
-        }
-    }
-
-    fn take_step(&mut self, step: Step, now: Timestamp) {
-        let Phase::Ending(ending) = &mut self.phase else {
-            return;
-        };
-        let step = if step == Step::Draining && self.stop.drain.is_zero() {
-            Step::Signalled
-        } else {
-            step
-        };
-        ending.step = step;
-        let (wait, action) = match step {
-            Step::Draining => (self.stop.drain + DRAIN_MARGIN, Action::Drain(self.stop.drain)),
-            Step::Signalled => (self.stop.grace, Action::Signal(self.stop.signal)),
-            Step::Killed => (KILL_LIMIT, Action::Kill),
-        };
-        ending.until = now + wait;
-        if step == Step::Signalled {
-            self.actions.push(Action::Log(Event::Stopping {
-                signal: self.stop.signal,
-                grace: self.stop.grace,
-            }));
-        }
-        self.actions.push(action);
-    }
-
-    fn drained(&mut self, now: Timestamp) {
-        if matches!(&self.phase, Phase::Ending(ending) if ending.step == Step::Draining) {
-            self.take_step(Step::Signalled, now);
         }
     }
 
@@ -434,61 +284,6 @@ impl Machine {
                 }
             },
             Phase::Waiting(_) | Phase::Done(_) => {}
-        }
-    }
-
-    fn ended(&mut self, exit: Exit, now: Timestamp) {
-        self.last_exit = Some(exit);
-        match &mut self.phase {
-            Phase::Ending(ending) => {
-                ending.exit = Some(exit);
-                // Calls cannot end any more.
-                self.drained(now);
-            }
-            Phase::Launching { .. } | Phase::Running(_) => {
-                let ran_for = match &self.phase {
-                    Phase::Running(running) => running.ran_for(now),
-                    _ => Duration::ZERO,
-                };
-                // The guard ends what is left by itself; the limit is for the case that it does not.
-                self.phase = Phase::Ending(Ending {
-                    why: Why::Itself,
-                    step: Step::Signalled,
-                    until: now + KILL_LIMIT,
-                    exit: Some(exit),
-                    ran_for,
-                });
-            }
-            Phase::Waiting(_) | Phase::Pausing { .. } | Phase::Done(_) => {}
-        }
-    }
-
-    fn gone(&mut self, now: Timestamp) {
-        if matches!(self.phase, Phase::Launching { .. } | Phase::Running(_)) {
-            // Not even an exit status: the guard itself was killed, and the app with it.
-            self.ended(Exit::Signal(9), now);
-        }
-        let Phase::Ending(ending) = &self.phase else {
-            return;
-        };
-        let (exit, ran_for) = (ending.exit.unwrap_or(Exit::Signal(9)), ending.ran_for);
-        self.last_exit = Some(exit);
-        match ending.why.clone() {
-            Why::Asked => self.finish(Outcome::Stopped),
-            Why::Restart => self.start(now),
-            Why::Refused(reason) => self.fail(reason),
-            Why::Failure(reason) if self.restart.restart == Restart::Never => self.fail(reason),
-            Why::Failure(reason) => self.again(reason, ran_for, now),
-            Why::Itself => self.ended_itself(exit, ran_for, now),
-        }
-    }
-
-    fn ended_itself(&mut self, exit: Exit, ran_for: Duration, now: Timestamp) {
-        let good = exit == Exit::Code(0);
-        match self.restart.restart {
-            Restart::Never | Restart::OnFailure if good => self.finish(Outcome::Completed),
-            Restart::Never => self.fail(exit.to_string()),
-            Restart::Always | Restart::OnFailure => self.again(exit.to_string(), ran_for, now),
         }
     }
 
@@ -534,3 +329,6 @@ impl Machine {
         self.actions.push(Action::Log(event));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ fn name(condition: Condition) -> &'static str {
         Condition::Completed => "completed",
     }
 }
+
+#[cfg(test)]
+mod tests;

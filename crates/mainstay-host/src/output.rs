@@ -41,10 +41,7 @@ pub(crate) async fn pump(
     loop {
         let read = stream.read(&mut chunk).await.unwrap_or(0);
         let bytes = chunk.get(..read).unwrap_or_default();
-        let mut emit = |line: &str| {
-            watch.see(line);
-            lines.push(line.to_owned());
-        };
+        let mut emit = |line: &str| lines.push(line.to_owned());
         if read == 0 {
             splitter.finish(&mut emit);
         } else {
@@ -52,6 +49,10 @@ pub(crate) async fn pump(
         }
         if !lines.is_empty() {
             logs.push(wall_clock(), &source, lines.iter().map(String::as_str));
+            // Only now, so that the line comes before what it leads to.
+            for line in &lines {
+                watch.see(line);
+            }
         }
         if read == 0 {
             return;

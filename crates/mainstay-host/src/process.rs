@@ -5,13 +5,17 @@ use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::UnixStream;
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::guard;
-use crate::guard::message::{KILL, MAX_LINE_BYTES, Report};
+use crate::guard::message::{KILL, MAX_LINE_BYTES, Report, write_command};
+
+/// How long a guard may take to read its command.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What to run and where.
 #[derive(Clone, Copy, Debug)]
@@ -49,15 +53,14 @@ impl Process {
     pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<(Self, Output)> {
         let (program, hidden) = launch.guard.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let (control, guard_end) = std::os::unix::net::UnixStream::pair()?;
-        control.set_nonblocking(true)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "this crate is the one that starts processes"
         )]
         let mut guard = Command::new(program)
+            .arg0(guard::NAME)
             .args(hidden)
             .arg(guard::WATCH)
-            .args(launch.command)
             .current_dir(launch.dir)
             .envs(launch.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::from(OwnedFd::from(guard_end)))
@@ -66,6 +69,10 @@ impl Process {
             // A Ctrl-C at the terminal is for Mainstay alone.
             .process_group(0)
             .spawn()?;
+        // Waits only for a command that is larger than the socket's buffer. On an error the guard goes with the socket.
+        control.set_write_timeout(Some(COMMAND_TIMEOUT))?;
+        write_command(&mut &control, launch.command)?;
+        control.set_nonblocking(true)?;
         let output = Output {
             stdout: guard.stdout.take(),
             stderr: guard.stderr.take(),

@@ -109,6 +109,16 @@ pub(crate) fn explain(program: &str, error: &io::Error) -> ProgramError {
     ProgramError::Refused(program.to_owned(), reason)
 }
 
+/// Whether the same program may be accepted a moment later: no memory, no process left, still being written.
+pub(crate) fn may_pass(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        errno,
+        Some(Errno::AGAIN | Errno::NOMEM | Errno::TXTBSY | Errno::MFILE | Errno::NFILE | Errno::IO)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::OpenOptionsExt as _;

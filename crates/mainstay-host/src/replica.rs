@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::machine::{Action, Event, Input, Machine};
 use crate::output::LogWatch;
 use crate::probe::Target;
-use crate::{AppSpec, LogSource, Prepared, ReplicaState, needs, program};
+use crate::{AppSpec, LogSource, Prepared, ReplicaState, Usage, needs, program};
 
 /// Lines of output shown when it is given up or in a crash loop.
 const LAST_LINES: usize = 10;
@@ -246,6 +246,9 @@ impl Replica {
             (status.pid, status.port) = (self.pid, self.port);
             (status.restarts, status.last_exit) = (self.machine.restarts(), self.machine.last_exit());
             status.was_ready = self.machine.was_ready();
+            if self.live.is_none() {
+                status.usage = Usage::default();
+            }
             new_state || known != (status.pid, status.port, status.restarts, status.last_exit)
         });
     }

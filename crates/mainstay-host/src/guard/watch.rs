@@ -15,7 +15,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
-use super::message::{KILL, Report};
+use super::message::{KILL, Report, read_command};
 use crate::Exit;
 use crate::proc_fs::ProcessTable;
 
@@ -28,9 +28,9 @@ const KILL_ROUND: Duration = Duration::from_millis(10);
 /// After this long the rest cannot be killed (another user's process, one stuck in the kernel).
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// Watches over `command` until nothing of it is left. `arg_count` is how many arguments `guard::run` was given.
-pub(super) fn run(arg_count: usize, command: &[OsString]) -> ExitCode {
-    match Guard::start(arg_count, command).and_then(Guard::watch) {
+/// Watches over the command that the host names until nothing of it is left.
+pub(super) fn run() -> ExitCode {
+    match Guard::start().and_then(Guard::watch) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -54,15 +54,16 @@ struct Guard {
 }
 
 impl Guard {
-    fn start(arg_count: usize, command: &[OsString]) -> io::Result<Self> {
+    fn start() -> io::Result<Self> {
         become_reaper()?;
         // Handlers first: a child that ends at once must not be missed.
         let (read, write) = UnixStream::pair()?;
         let signals = [SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM];
         let signals = SignalDelivery::with_pipe(read, write, SignalOnly, signals)?;
-        let host = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+        let mut host = UnixStream::from(rustix::stdio::stdin().try_clone_to_owned()?);
+        let command = read_command(&mut host)?;
         host.set_nonblocking(true)?;
-        let (launch, child) = launch(arg_count, command)?;
+        let (launch, child) = launch(&command)?;
         Ok(Self {
             clock: SystemClock::new(),
             host,
@@ -236,11 +237,10 @@ impl Guard {
 }
 
 /// Starts the `launch` stage. It needs the hidden argument again, which is what precedes the guard's own arguments.
-fn launch(arg_count: usize, command: &[OsString]) -> io::Result<(OwnedFd, Pid)> {
+fn launch(command: &[OsString]) -> io::Result<(OwnedFd, Pid)> {
+    // Before the last one, which is this stage.
     let all: Vec<OsString> = std::env::args_os().collect();
-    let hidden = all
-        .get(1..all.len().saturating_sub(arg_count))
-        .unwrap_or_default();
+    let hidden = all.get(1..all.len().saturating_sub(1)).unwrap_or_default();
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     rustix::io::ioctl_fionbio(&read, true)?;
     #[expect(
@@ -268,7 +268,7 @@ fn own_program() -> io::Result<std::path::PathBuf> {
     }
 }
 
-/// Makes every orphan below this process its child, and gives it a name that a `pkill mainstay` does not match.
+/// Makes every orphan below this process its child, and gives it its name.
 #[cfg(target_os = "linux")]
 fn become_reaper() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;

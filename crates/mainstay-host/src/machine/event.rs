@@ -76,7 +76,7 @@ impl fmt::Display for Event {
             }
             Self::Unready(reason) => write!(formatter, "takes no more calls: {reason}"),
             Self::ReadyAgain => formatter.write_str("ready again"),
-            Self::MustEnd(reason) => write!(formatter, "will be restarted: {reason}"),
+            Self::MustEnd(reason) => write!(formatter, "has to end: {reason}"),
             Self::Stopping { signal, grace } => {
                 let name = signal_name(*signal);
                 write!(formatter, "stops: {name}, has {}", rounded(*grace))

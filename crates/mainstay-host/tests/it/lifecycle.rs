@@ -13,6 +13,7 @@ async fn an_app_runs_says_something_and_is_stopped() {
         "echo hello from $REPLICA; echo oh >&2; sleep 1000",
     )]);
     world.until_line("hello from web-1").await;
+    world.until_line("oh").await;
     let status = world.until_state("web", ReplicaState::Ready).await;
     assert!(status.pid.is_some() && status.was_ready);
     world.stop().await;

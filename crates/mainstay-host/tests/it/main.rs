@@ -7,5 +7,10 @@
 )]
 
 mod lifecycle;
+mod logs;
 mod needs;
+mod orphans;
+mod probes;
+mod restart;
 mod support;
+mod usage;

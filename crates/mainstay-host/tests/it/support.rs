@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use mainstay_host::{
     Surroundings,
 };
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -54,16 +56,61 @@ pub(crate) fn needs(name: &str, condition: Condition) -> Need {
 }
 
 /// What happens around the host, as the tests want it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Outside {
     /// The apps that are given a port.
-    pub(crate) ports: Vec<AppId>,
+    ports: Vec<AppId>,
+    /// Why a replica cannot be prepared.
+    refusal: Mutex<Option<String>>,
     /// Replicas in the order in which they were drained.
-    pub(crate) drained: Mutex<Vec<ReplicaId>>,
+    drained: Mutex<Vec<ReplicaId>>,
+    /// What an HTTP probe is answered.
+    answer: Mutex<Result<(), String>>,
+    /// The newest HTTP probe.
+    asked: watch::Sender<String>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self::with_ports(&[])
+    }
+}
+
+impl Outside {
+    pub(crate) fn with_ports(apps: &[&str]) -> Self {
+        Self {
+            ports: apps.iter().map(|name| app(name)).collect(),
+            refusal: Mutex::default(),
+            drained: Mutex::default(),
+            answer: Mutex::new(Ok(())),
+            asked: watch::Sender::new(String::new()),
+        }
+    }
+
+    pub(crate) fn refuse(&self, reason: Option<&str>) {
+        *self.refusal.lock().unwrap() = reason.map(str::to_owned);
+    }
+
+    pub(crate) fn answer(&self, answer: &Result<(), String>) {
+        self.answer.lock().unwrap().clone_from(answer);
+    }
+
+    pub(crate) fn drained(&self) -> Vec<ReplicaId> {
+        self.drained.lock().unwrap().clone()
+    }
+
+    pub(crate) async fn until_asked(&self, wanted: &str) {
+        let mut asked = self.asked.subscribe();
+        let asked = asked.wait_for(|asked| asked == wanted);
+        assert!(tokio::time::timeout(LIMIT, asked).await.is_ok(), "no `{wanted}`");
+    }
 }
 
 impl Surroundings for Outside {
     fn prepare(&self, replica: &ReplicaId) -> Result<Prepared, PrepareError> {
+        if let Some(reason) = &*self.refusal.lock().unwrap() {
+            return Err(PrepareError(reason.clone()));
+        }
         let mut env = vec![("REPLICA".to_owned(), replica.to_string())];
         let port = self.ports.contains(&replica.app).then(free_port);
         env.extend(port.map(|port| ("PORT".to_owned(), port.to_string())));
@@ -79,17 +126,56 @@ impl Surroundings for Outside {
         Box::pin(std::future::ready(()))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test plays the data plane")]
     fn probe<'a>(
         &'a self,
         probe: &'a NetworkProbe,
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
         Box::pin(async move {
-            let (NetworkProbe::Http { port, .. } | NetworkProbe::Tcp { port }) = probe;
-            let connected = tokio::net::TcpStream::connect(("127.0.0.1", *port)).await;
-            connected.map(drop).map_err(|error| error.to_string())
+            match probe {
+                NetworkProbe::Tcp { port } => connect(*port).await,
+                NetworkProbe::Http { port, path } => {
+                    self.asked.send_replace(format!("GET {port}{path}"));
+                    self.answer.lock().unwrap().clone()
+                }
+            }
         })
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test plays the data plane")]
+async fn connect(port: u16) -> Result<(), String> {
+    let connected = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+    connected.map(drop).map_err(|error| error.to_string())
+}
+
+/// The number in a file that a script writes, once it is there.
+pub(crate) async fn pid_in(file: &Path) -> u32 {
+    let read = async {
+        loop {
+            if let Ok(text) = std::fs::read_to_string(file)
+                && let Ok(pid) = text.trim().parse()
+            {
+                return pid;
+            }
+            // Files have no event that std could wait for.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, read).await.unwrap()
+}
+
+/// Waits until a process has ended; it need not be a child.
+pub(crate) async fn until_gone(pid: u32) {
+    let waited = tokio::task::spawn_blocking(move || {
+        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+        let Ok(process) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else {
+            return true;
+        };
+        let mut polled = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        let limit = rustix::event::Timespec::try_from(LIMIT).unwrap();
+        rustix::event::poll(&mut polled, Some(&limit)).unwrap() == 1
+    });
+    assert!(waited.await.unwrap(), "process {pid} lives on");
 }
 
 fn free_port() -> u16 {
@@ -100,6 +186,7 @@ fn free_port() -> u16 {
 /// A host under test.
 pub(crate) struct World {
     pub(crate) handle: Handle,
+    pub(crate) outside: Arc<Outside>,
 }
 
 impl World {
@@ -109,8 +196,10 @@ impl World {
 
     pub(crate) fn start_with(specs: Vec<AppSpec>, outside: Outside) -> Self {
         let options = HostOptions::new(vec![env!("CARGO_BIN_EXE_replica-guard").into()]);
-        let handle = mainstay_host::start(options, specs, Arc::new(outside)).unwrap();
-        Self { handle }
+        let outside = Arc::new(outside);
+        let surroundings: Arc<dyn Surroundings> = Arc::<Outside>::clone(&outside);
+        let handle = mainstay_host::start(options, specs, surroundings).unwrap();
+        Self { handle, outside }
     }
 
     pub(crate) fn replica(&self, name: &str, index: u32) -> ReplicaStatus {
