@@ -9,8 +9,8 @@ use mainstay_base::Timestamp;
 const SCALE: u64 = 1000;
 
 /// Tokens that calls put in and extra attempts take out, in two generations of `window` each, so that what was put in is
-/// gone after one to two windows (Finagle's `RetryBudget` lets tokens expire after their time to live). A reserve flows
-/// in by time. Lock-free.
+/// gone after one to two windows (Finagle's `RetryBudget` lets tokens expire after their time to live). A reserve, full
+/// at first, flows in by time. Lock-free.
 #[derive(Debug)]
 pub(crate) struct TokenBucket {
     /// Tokens of calls.
@@ -20,7 +20,9 @@ pub(crate) struct TokenBucket {
     window_ends: AtomicU64,
     window_nanos: u64,
     per_call: u64,
-    /// When the reserve was empty last, moved forward by every token taken from it.
+    /// Every token taken from the reserve moves this forward by the time one takes to flow in; what lies between it and the
+    /// end of the window that begins now is the reserve. (A window ahead of the clock, so that the reserve can be full
+    /// at the clock's beginning.)
     reserve_from: AtomicU64,
     nanos_per_reserve_token: u64,
 }
@@ -64,10 +66,10 @@ impl TokenBucket {
             return true;
         }
         let reserve = |from: u64| {
-            let next = self
-                .reserve_start(from, now)
+            let next = from
+                .max(now.as_nanos())
                 .checked_add(self.nanos_per_reserve_token)?;
-            (next <= now.as_nanos()).then_some(next)
+            (next <= self.reserve_end(now)).then_some(next)
         };
         self.reserve_from
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, reserve)
@@ -77,14 +79,13 @@ impl TokenBucket {
     /// Tokens that could be taken out now.
     pub(crate) fn balance(&self, now: Timestamp) -> f64 {
         self.expire(now);
-        let start = self.reserve_start(self.reserve_from.load(Ordering::Relaxed), now);
-        let reserve = now.as_nanos().saturating_sub(start) / self.nanos_per_reserve_token;
+        let from = self.reserve_from.load(Ordering::Relaxed).max(now.as_nanos());
+        let reserve = self.reserve_end(now).saturating_sub(from) / self.nanos_per_reserve_token;
         self.earned.load(Ordering::Relaxed) as f64 / SCALE as f64 + reserve as f64
     }
 
-    /// The reserve never holds more than a window's worth.
-    fn reserve_start(&self, from: u64, now: Timestamp) -> u64 {
-        from.max(now.as_nanos().saturating_sub(self.window_nanos))
+    const fn reserve_end(&self, now: Timestamp) -> u64 {
+        now.as_nanos().saturating_add(self.window_nanos)
     }
 
     fn expire(&self, now: Timestamp) {

@@ -25,7 +25,7 @@ pub struct BudgetPolicy {
 pub struct RetryBudget(TokenBucket);
 
 impl RetryBudget {
-    /// A budget on `policy`; its reserve is empty at first.
+    /// A budget on `policy`; its reserve is full at first, so that the very first failure can be retried.
     pub fn new(policy: &BudgetPolicy, now: Timestamp) -> Self {
         Self(TokenBucket::new(
             policy.ratio,
@@ -67,10 +67,14 @@ mod tests {
     fn a_quiet_edge_has_its_reserve_and_no_more() {
         let start = Timestamp::ZERO;
         let budget = RetryBudget::new(&POLICY, start);
-        assert!(!budget.withdraw(start));
-        let later = start + Duration::from_secs(3600);
-        let granted = (0..1000).filter(|_| budget.withdraw(later)).count();
-        assert_eq!(granted, 100, "one window of 10/s");
+        let granted = |after_secs| {
+            let now = start + Duration::from_secs(after_secs);
+            (0..1000).filter(|_| budget.withdraw(now)).count()
+        };
+        assert_eq!(granted(0), 100, "one window of 10/s");
+        assert_eq!(granted(0), 0);
+        assert_eq!(granted(1), 10);
+        assert_eq!(granted(3600), 100);
     }
 
     #[test]
@@ -101,7 +105,7 @@ mod tests {
                 budget.deposit(now);
                 calls += 1;
                 retries += u32::from(budget.withdraw(now)) + u32::from(budget.withdraw(now));
-                let reserve = 10.0 * now.since(Timestamp::ZERO).as_secs_f64();
+                let reserve = 100.0 + 10.0 * now.since(Timestamp::ZERO).as_secs_f64();
                 prop_assert!(f64::from(retries) <= f64::from(calls) * 0.2 + reserve + 1.0);
             }
         }

@@ -128,7 +128,6 @@ async fn an_attempt_is_bounded() {
 async fn retries_until_it_is_good_or_the_budget_is_spent() {
     let (calls, inner) = counted(|number| (MS, if number == 3 { Ok(3) } else { Err("not yet") }));
     let timer = Paused::new();
-    tokio::time::sleep(1000 * MS).await;
     let layer = RetryLayer::new(
         edge().retry,
         &edge().budget,
@@ -136,7 +135,6 @@ async fn retries_until_it_is_good_or_the_budget_is_spent() {
         timer.clone(),
         errors_fail,
     );
-    tokio::time::sleep(1000 * MS).await;
     assert_eq!(call(&mut layer.layer(inner)).await.unwrap(), 3);
     assert_eq!(calls.load(Ordering::Relaxed), 3);
 
@@ -229,7 +227,6 @@ async fn the_whole_stack_protects() {
     let timer = Paused::new();
     let stack = Resilience::new(&edge(), &target(), timer, errors_fail, |_: &u32| Priority::Normal);
     let mut service = stack.layer(inner);
-    tokio::time::sleep(10_000 * MS).await;
     for _ in 0..200 {
         call(&mut service).await.unwrap();
     }
