@@ -11,6 +11,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 use crate::answer::Answer;
+use crate::upload::Reader;
 
 /// A request or response body: what came from a connection, a piece of memory, or a stream of another kind.
 /// An enum rather than a box, because nearly every body on the call path is of the first two kinds.
@@ -25,6 +26,8 @@ enum Kind {
     Incoming(Incoming),
     /// An answer on its way to the caller: its end ends the call.
     Answer(Answer),
+    /// A request on its way to the callee, for one of its attempts.
+    Upload(Reader),
     Boxed(UnsyncBoxBody<Bytes, io::Error>),
 }
 
@@ -56,6 +59,18 @@ impl Body {
     pub(crate) fn answer(answer: Answer) -> Self {
         Self(Kind::Answer(answer))
     }
+
+    pub(crate) fn upload(reader: Reader) -> Self {
+        Self(Kind::Upload(reader))
+    }
+
+    /// The bytes of a body in memory.
+    pub(crate) fn as_memory(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Kind::Full(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
 }
 
 impl From<Incoming> for Body {
@@ -85,6 +100,7 @@ impl http_body::Body for Body {
                 Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
             }
             Kind::Answer(answer) => answer.poll_frame(context),
+            Kind::Upload(reader) => reader.poll_frame(context),
             Kind::Boxed(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -95,6 +111,7 @@ impl http_body::Body for Body {
             Kind::Full(_) => false,
             Kind::Incoming(incoming) => incoming.is_end_stream(),
             Kind::Answer(answer) => answer.is_end_stream(),
+            Kind::Upload(reader) => reader.is_end_stream(),
             Kind::Boxed(body) => body.is_end_stream(),
         }
     }
@@ -105,6 +122,7 @@ impl http_body::Body for Body {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Incoming(incoming) => incoming.size_hint(),
             Kind::Answer(answer) => answer.size_hint(),
+            Kind::Upload(reader) => reader.size_hint(),
             Kind::Boxed(body) => body.size_hint(),
         }
     }

@@ -1,21 +1,28 @@
 //! The call path: one file that reads top to bottom as the life of a call.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::uri::{PathAndQuery, Scheme};
-use http::{Method, Request, Response, StatusCode, Uri, Version, header};
-use hyper::client::conn::http1;
-use mainstay_base::Clock;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use mainstay_base::{Clock, Retryability, Timestamp};
+use mainstay_policy::Outcome;
+use mainstay_policy::breaker::Verdict;
+use mainstay_policy::retry::{Decision, Ended};
+use tokio::time::timeout_at;
 
-use crate::answer::{Answer, Exchange};
-use crate::dial::{self, Connection};
+use crate::answer::Answer;
+use crate::choose::{Choice, Tried};
+use crate::deadline::Deadlines;
+use crate::dial::Intent;
 use crate::edge::Edge;
+use crate::exchange::{Failure, Terms};
+use crate::judge::{self, Status};
 use crate::mesh::Inner;
-use crate::replica::Replica;
-use crate::trace::TraceContext;
-use crate::{AppProtocol, Body, CallError, Caller, Mesh, Reason, headers, upgrade};
+use crate::outgoing::Outgoing;
+use crate::random::ThreadRng;
+use crate::record::{AttemptRecord, CallRecord, Passage, outcome_of};
+use crate::{Body, CallError, Caller, Fallback, Mesh, Reason, fallback, headers};
 
 /// One call.
 #[derive(Debug)]
@@ -49,227 +56,391 @@ pub enum Protocol {
     Grpc,
 }
 
+/// How long a call waits for a replica while there is none: a restart or a rolling update should fail nobody, and a
+/// call that waits longer than this is better told.
+const REPLICA_WAIT: Duration = Duration::from_secs(1);
+
+/// How often a call that came in finds every replica full before it is turned away: it happens only when replicas have
+/// just gone.
+const MAX_FULL: u32 = 3;
+
+/// A call under way.
+pub(crate) struct Flow {
+    pub(crate) edge: Arc<Edge>,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) deadlines: Deadlines,
+    tried: Tried,
+    /// Attempts that count against the retry policy.
+    attempts: u32,
+    /// All attempts.
+    number: u32,
+    full: u32,
+}
+
+/// An attempt with the head of an answer.
+pub(crate) struct Answered {
+    response: Response<Incoming>,
+    attempt: AttemptRecord,
+    status: Status,
+    outcome: Outcome,
+    /// When the callee had the whole request; `None` while it is still being sent.
+    asked: Option<Timestamp>,
+}
+
 impl Mesh {
     /// Makes one call: deadline, admission, attempts, fallback, record.
     ///
-    /// An answer of the callee is `Ok` whatever its status. A fallback answer is `Ok` and carries the header
-    /// `mainstay-fallback`. Dropping the future or the answer's body ends the call and frees what it holds.
+    /// An answer of the callee is `Ok` whatever its status. On an edge with a fallback, the fallback stands in for a
+    /// failed answer as well as for a missing one; it is `Ok` and carries the header `mainstay-fallback`. Dropping the
+    /// future or the answer's body ends the call and frees what it holds.
     ///
     /// # Errors
     /// When there is no answer: the error says what happened, whose fault it is and when to come back.
     pub async fn call(&self, call: Call) -> Result<Response<Body>, CallError> {
-        let mesh = &*self.inner;
         // Identify the caller and resolve the target: an edge that the topology allows.
-        let name = match &call.target {
-            Target::Name(name) | Target::Url(name) => name,
+        let directory = &self.inner.directory;
+        let (edge, path) = match &call.target {
+            Target::Name(name) => (directory.resolve(&call.caller.state, name)?, None),
+            Target::Url(url) => {
+                let (name, path) = directory
+                    .external_at(url)
+                    .ok_or_else(|| CallError::unknown_target(url))?;
+                (directory.resolve(&call.caller.state, name.as_str())?, Some(path))
+            }
         };
-        let edge = mesh.directory.edge(&call.caller.state, name)?;
-        if call.request.method() == Method::CONNECT {
-            let message = format!("`{}` cannot be reached with CONNECT", edge.config.target);
-            return Err(CallError::new(Reason::InvalidRequest, message));
-        }
-        let mut request = call.request;
-        let upgrade = upgrade::take(&mut request);
-        let trace = request.headers().get(headers::TRACEPARENT);
-        let trace = trace
-            .and_then(|value| TraceContext::parse(value.as_bytes()))
-            .map_or_else(|| TraceContext::generate(1.0), TraceContext::child);
-        headers::prepare_request(request.headers_mut(), &edge, call.caller.client.as_deref());
-        request.headers_mut().insert(headers::TRACEPARENT, trace.header());
-        if let Some(upgrade) = &upgrade {
-            upgrade.announce(request.headers_mut());
-        }
-        let replica = pick(&edge).ok_or_else(|| no_replica(&edge))?;
-        address(&mut request, &edge, &replica, call.caller.client.is_some())?;
-        let attempt = mesh.send(&edge, replica, request, upgrade);
-        let limit = edge.config.policy.attempt_timeout;
-        let mut response = match tokio::time::timeout(limit, attempt).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(timed_out(&edge, limit)),
-        };
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            headers::strip_hop_by_hop(response.headers_mut());
-        }
-        Ok(response)
+        let now = self.inner.clock.now();
+        let outgoing = Outgoing::new(call, &edge, path.as_deref(), now)?;
+        self.inner.make(edge, outgoing, now, true).await
     }
-}
-
-/// Writes down where the request goes: the path alone for HTTP/1.1, scheme and authority as well for HTTP/2.
-fn address(
-    request: &mut Request<Body>,
-    edge: &Edge,
-    replica: &Replica,
-    keep_host: bool,
-) -> Result<(), CallError> {
-    let path = request.uri().path_and_query().cloned();
-    let path = path.unwrap_or_else(|| PathAndQuery::from_static("/"));
-    if edge.callee.config.protocol == AppProtocol::Http {
-        *request.uri_mut() = Uri::from(path);
-        *request.version_mut() = Version::HTTP_11;
-        if !keep_host || !request.headers().contains_key(header::HOST) {
-            request.headers_mut().insert(header::HOST, replica.host.clone());
-        }
-        return Ok(());
-    }
-    let mut parts = http::uri::Parts::default();
-    parts.scheme = Some(Scheme::HTTP);
-    parts.authority = Some(replica.authority.clone());
-    parts.path_and_query = Some(path);
-    let uri = Uri::from_parts(parts);
-    *request.uri_mut() = uri.map_err(|error| invalid_request(edge, &error.to_string()))?;
-    *request.version_mut() = Version::HTTP_2;
-    request.headers_mut().remove(header::HOST);
-    Ok(())
-}
-
-fn pick(edge: &Edge) -> Option<Arc<Replica>> {
-    let replicas = edge.callee.state.replicas.load();
-    replicas.iter().min_by_key(|replica| replica.in_flight()).cloned()
 }
 
 impl Inner {
-    /// Sends `request` to `replica` on a connection of this worker and waits for the head of the answer.
-    async fn send(
+    /// Makes a call on `edge` and keeps its books.
+    pub(crate) async fn make(
         &self,
-        edge: &Edge,
-        replica: Arc<Replica>,
-        request: Request<Body>,
-        upgrade: Option<upgrade::Upgrade>,
+        edge: Arc<Edge>,
+        mut outgoing: Outgoing,
+        now: Timestamp,
+        may_fall_back: bool,
     ) -> Result<Response<Body>, CallError> {
-        let worker = self.workers.current();
-        if edge.callee.config.protocol != AppProtocol::Http {
-            return self.send_http2(edge, replica, worker, request).await;
+        let mut record = CallRecord::new(edge.clone(), outgoing.begin_span(&edge, now), now);
+        let mut flow = Flow {
+            deadlines: Deadlines::new(outgoing.brought, edge.config.policy.call_timeout, now),
+            edge,
+            outgoing,
+            tried: Tried::default(),
+            attempts: 0,
+            number: 0,
+            full: 0,
+        };
+        let result = self.run(&mut flow, &mut record, now).await;
+        // Fallback: something else stands in for an answer that is missing or bad.
+        let fails = match &result {
+            Ok(answered) => matches!(answered.outcome, Outcome::Failure | Outcome::Rejected),
+            Err(error) => outcome_of(error.reason) != Outcome::Cancelled,
+        };
+        if fails && may_fall_back && flow.edge.config.fallback.is_some() {
+            record.leave();
+            if let Some(answer) = fallback::answer(self, &mut flow).await {
+                record.fell_back();
+                self.settle(result, record);
+                return Ok(answer);
+            }
         }
-        let mut request = request;
+        // Record: an error is settled now, an answer when its body ends.
+        match result {
+            Ok(answered) => Ok(self.pass_on(answered, flow.outgoing, record)),
+            Err(error) => {
+                record.failed(&error, self.clock.now());
+                Err(error)
+            }
+        }
+    }
+
+    /// Everything up to the head of the final answer.
+    async fn run(
+        &self,
+        flow: &mut Flow,
+        record: &mut CallRecord,
+        now: Timestamp,
+    ) -> Result<Answered, CallError> {
+        // Deadline: expired work is refused.
+        if flow.deadlines.effective.is_expired(now) {
+            return Err(flow.error(Reason::Expired));
+        }
+        // Breaker: a callee that fails is left alone for a while.
+        record.passed(flow.ask_breaker(now)?);
+        // Admit or shed: no more calls than the replicas can take, a short queue, the important ones first.
+        self.admit(flow, record).await?;
+        flow.edge.state.budget.deposit(now);
         loop {
-            let waiting = match &upgrade {
-                Some(_) => None,
-                None => replica.pool.take(worker, self.clock.now()),
-            };
-            let reused = waiting.is_some();
-            let mut sender = match waiting {
-                Some(sender) => sender,
-                None => self.open_http1(edge, &replica, worker, upgrade.is_some()).await?,
-            };
-            let answer = sender.try_send_request(request);
-            let exchange = Exchange::new(replica.clone(), Some(sender), worker, self.clock);
-            match answer.await {
-                Ok(response) => {
-                    return Ok(upgrade::finish(self, response, upgrade, exchange));
-                }
-                Err(mut error) => match error.take_message() {
-                    // The peer closed the waiting connection just now: nothing was sent.
-                    Some(unsent) if reused => request = unsent,
-                    _ => return Err(broken(edge, &error.into_error())),
+            // Pick a replica that was not tried yet and has a place for one more call.
+            let attempt = self.pick(flow, record).await?;
+            // Send with the attempt timeout and wait for the head of the answer.
+            let wait = match self.send(flow, attempt).await {
+                Ok(mut answered) => match flow.wait_after_answer(&answered, self.clock.now()) {
+                    Some(wait) => {
+                        answered.attempt.settle(Outcome::Failure, self.clock.now());
+                        wait
+                    }
+                    None => return Ok(answered),
                 },
+                Err(failure) => match flow.wait_after_failure(&failure, self.clock.now()) {
+                    Some(wait) => wait,
+                    None => return Err(flow.failed(&failure)),
+                },
+            };
+            // Try again: the policy, the budget and the deadline allow it.
+            if wait > Duration::ZERO {
+                tokio::time::sleep(wait).await;
             }
         }
     }
 
-    async fn send_http2(
-        &self,
-        edge: &Edge,
-        replica: Arc<Replica>,
-        worker: usize,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, CallError> {
-        let mut sender = match replica.pool.shared(worker) {
-            Some(sender) => sender,
-            None => {
-                let address = replica.address;
-                let opened = self.open(worker, dial::http2(address)).await;
-                let Connection::Http2(sender) = opened.map_err(|error| connect_failed(edge, &error))? else {
-                    return Err(CallError::new(
-                        Reason::Internal,
-                        "no HTTP/2 connection".to_owned(),
+    /// Goes through the door of the callee, or is turned away.
+    async fn admit(&self, flow: &Flow, record: &mut CallRecord) -> Result<(), CallError> {
+        let gate = &flow.edge.callee.gate;
+        if let Some(permit) = gate.try_enter() {
+            record.admitted(permit);
+            return Ok(());
+        }
+        let until = self.clock.instant(flow.deadlines.effective.moment());
+        match timeout_at(until.into(), gate.enter(flow.outgoing.priority)).await {
+            Ok(Ok(permit)) => {
+                record.admitted(permit);
+                Ok(())
+            }
+            Ok(Err(refusal)) => {
+                flow.edge
+                    .callee
+                    .state
+                    .stats
+                    .turned_away(flow.outgoing.priority, refusal);
+                Err(flow.error(Reason::Shed).retry_after(refusal.retry_after()))
+            }
+            Err(_) => Err(flow.error(Reason::DeadlineExceeded)),
+        }
+    }
+
+    /// Begins an attempt at the best replica. While there is none, waits for one.
+    async fn pick(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<AttemptRecord, CallError> {
+        loop {
+            let now = self.clock.now();
+            match flow.edge.callee.choose(&flow.tried, now) {
+                Choice::Chosen { replica, probe } => {
+                    flow.tried.add(&replica);
+                    flow.attempts += 1;
+                    flow.number += 1;
+                    let spans = &flow.edge.spans;
+                    let call = flow.outgoing.trace;
+                    let span =
+                        call.and_then(|call| spans.begin_attempt(call, flow.number, replica.clone(), now));
+                    let worker = self.workers.current();
+                    return Ok(AttemptRecord::new(
+                        flow.edge.clone(),
+                        (replica, probe),
+                        span,
+                        worker,
+                        now,
                     ));
-                };
-                replica.pool.share(worker, sender.clone());
-                sender
+                }
+                Choice::Full if flow.full == MAX_FULL => return Err(flow.error(Reason::Shed)),
+                Choice::Full => {
+                    flow.full += 1;
+                    record.leave();
+                    self.admit(flow, record).await?;
+                }
+                Choice::None => {
+                    let until = flow.deadlines.effective.moment().min(now + flow.replica_wait());
+                    let until = self.clock.instant(until);
+                    if timeout_at(until.into(), flow.edge.callee.has_replica())
+                        .await
+                        .is_err()
+                    {
+                        return Err(flow.error(Reason::NoReplica).retry_after(REPLICA_WAIT));
+                    }
+                }
             }
-        };
-        let exchange = Exchange::new(replica, None, worker, self.clock);
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| broken(edge, &error))?;
-        Ok(response.map(|incoming| Body::answer(Answer::new(incoming, exchange))))
-    }
-
-    async fn open_http1(
-        &self,
-        edge: &Edge,
-        replica: &Replica,
-        worker: usize,
-        upgrade: bool,
-    ) -> Result<http1::SendRequest<Body>, CallError> {
-        let address = replica.address;
-        let opened = if upgrade {
-            self.open(worker, dial::http1_for_upgrade(address)).await
-        } else {
-            self.open(worker, dial::http1(address)).await
-        };
-        match opened.map_err(|error| connect_failed(edge, &error))? {
-            Connection::Http1(sender) => Ok(sender),
-            Connection::Http2(_) => Err(CallError::new(
-                Reason::Internal,
-                "no HTTP/1.1 connection".to_owned(),
-            )),
         }
     }
 
-    /// Opens a connection on a worker, so that it lives as long as the worker, whoever asked for it.
-    async fn open(
-        &self,
-        worker: usize,
-        opening: impl Future<Output = io::Result<Connection>> + Send + 'static,
-    ) -> io::Result<Connection> {
-        let runtime = self.workers.runtime(worker).ok_or(io::ErrorKind::NotConnected)?;
-        runtime.spawn(opening).await.map_err(io::Error::other)?
+    /// Makes one attempt.
+    async fn send(&self, flow: &mut Flow, mut attempt: AttemptRecord) -> Result<Answered, Failure> {
+        let keep = flow.may_need_request_again();
+        let timeout = flow.edge.config.policy.attempt_timeout;
+        let mut request = flow.outgoing.request(keep, self.clock)?;
+        flow.deadlines
+            .write(request.headers_mut(), timeout, attempt.started);
+        if let Some(span) = &attempt.span {
+            request
+                .headers_mut()
+                .insert(headers::TRACEPARENT, span.traceparent());
+        }
+        let result = self.exchange(&mut attempt, request, flow.terms()).await;
+        let now = self.clock.now();
+        match result {
+            Ok(response) => Ok(Answered::new(response, attempt, &flow.outgoing)),
+            Err(mut failure) => {
+                attempt.failed(failure.reason, now);
+                if let Some(unsent) = failure.unsent.take() {
+                    flow.outgoing.restore(unsent);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Passes the answer on; its end ends the call.
+    fn pass_on(&self, answered: Answered, mut outgoing: Outgoing, mut record: CallRecord) -> Response<Body> {
+        let Answered {
+            mut response,
+            mut attempt,
+            status,
+            outcome,
+            asked,
+        } = answered;
+        let now = self.clock.now();
+        outgoing.forget();
+        attempt.answered(status, outcome, asked, now);
+        record.answered(status, outcome, asked, now);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return outgoing.switch_protocols(self, response, (record, attempt), now);
+        }
+        headers::strip_hop_by_hop(response.headers_mut());
+        let is_stream = judge::is_stream(response.headers());
+        response.map(|incoming| {
+            let records = (record, attempt);
+            Body::answer(Answer::new(incoming, records, (status, outcome), is_stream))
+        })
+    }
+
+    /// Settles a call whose result nobody gets.
+    fn settle(&self, result: Result<Answered, CallError>, mut record: CallRecord) {
+        let now = self.clock.now();
+        match result {
+            Ok(mut answered) => {
+                answered
+                    .attempt
+                    .answered(answered.status, answered.outcome, answered.asked, now);
+                answered.attempt.settle(answered.outcome, now);
+                record.answered(answered.status, answered.outcome, answered.asked, now);
+                record.settle(answered.outcome, now);
+            }
+            Err(error) => record.failed(&error, now),
+        }
     }
 }
 
-fn no_replica(edge: &Edge) -> CallError {
-    let target = &edge.config.target;
-    CallError::new(
-        Reason::NoReplica,
-        format!("no replica of `{target}` is ready: see `mainstay status`"),
-    )
+impl Answered {
+    fn new(response: Response<Incoming>, attempt: AttemptRecord, outgoing: &Outgoing) -> Self {
+        let status = Status::of_head(outgoing.protocol, response.status(), response.headers());
+        Self {
+            outcome: status.outcome(response.headers()),
+            asked: outgoing.sent_by(),
+            status,
+            response,
+            attempt,
+        }
+    }
 }
 
-fn connect_failed(edge: &Edge, error: &io::Error) -> CallError {
-    let target = &edge.config.target;
-    CallError::new(
-        Reason::ConnectFailed,
-        format!("`{target}` accepts no connection: {error}"),
-    )
-}
+impl Flow {
+    fn ask_breaker(&self, now: Timestamp) -> Result<Passage, CallError> {
+        let (verdict, transition) = self.edge.state.breaker.ask(now, &mut ThreadRng);
+        self.edge.breaker_changed(transition);
+        match verdict {
+            Verdict::Pass => Ok(Passage::Free),
+            Verdict::Probe => Ok(Passage::Probe),
+            Verdict::Refuse { retry_after } => Err(self.error(Reason::BreakerOpen).retry_after(retry_after)),
+        }
+    }
 
-fn timed_out(edge: &Edge, limit: Duration) -> CallError {
-    let target = &edge.config.target;
-    let limit = mainstay_base::format_duration(limit);
-    CallError::new(
-        Reason::AttemptTimeout,
-        format!("`{target}` did not answer within {limit}"),
-    )
-}
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            intent: self.outgoing.intent,
+            keep_host: self.outgoing.keep_host,
+            protocol: self.outgoing.protocol,
+            deadlines: self.deadlines,
+            attempt_timeout: self.edge.config.policy.attempt_timeout,
+            upload: self.outgoing.upload(),
+        }
+    }
 
-fn invalid_request(edge: &Edge, why: &str) -> CallError {
-    let target = &edge.config.target;
-    CallError::new(
-        Reason::InvalidRequest,
-        format!("`{target}` cannot be sent this request: {why}"),
-    )
-}
+    /// How long to wait for a replica while there is none. A caller with a fallback is better served with that than with
+    /// an answer that comes later than promised.
+    fn replica_wait(&self) -> Duration {
+        match self.edge.config.fallback {
+            Some(_) => REPLICA_WAIT.min(self.edge.config.policy.slow_after),
+            None => REPLICA_WAIT,
+        }
+    }
 
-fn broken(edge: &Edge, error: &hyper::Error) -> CallError {
-    let target = &edge.config.target;
-    let (reason, what) = if error.is_parse() {
-        (Reason::Garbage, "answered with something that is no HTTP")
-    } else if error.is_user() {
-        (Reason::RequestBody, "did not get the whole request")
-    } else {
-        (Reason::Broken, "broke the connection before it answered")
-    };
-    CallError::new(reason, format!("`{target}` {what}: {error}"))
+    /// Whether a copy of the request must be kept although its sending begins. A request that was certainly not acted
+    /// on may be sent again whatever it is, but only HTTP/2 can tell after it was sent.
+    fn may_need_request_again(&self) -> bool {
+        let config = &self.edge.config;
+        let may_retry = self.attempts <= config.policy.retry.max_retries
+            && (self.outgoing.idempotent || self.outgoing.intent == Intent::Http2);
+        may_retry || matches!(config.fallback, Some(Fallback::App(_)))
+    }
+
+    /// How long to wait before another attempt after an answer; `None` when the answer is passed on.
+    fn wait_after_answer(&self, answered: &Answered, now: Timestamp) -> Option<Duration> {
+        let retry_on = &self.edge.config.policy.retry.retry_on;
+        if answered.outcome == Outcome::Rejected || !answered.status.is_retried(retry_on) {
+            return None;
+        }
+        self.wait(Retryability::IfIdempotent, now)
+    }
+
+    /// How long to wait before another attempt after a failure; `None` when there is none.
+    fn wait_after_failure(&mut self, failure: &Failure, now: Timestamp) -> Option<Duration> {
+        if failure.reason.retryability() == Retryability::Never {
+            return None;
+        }
+        let another = self.outgoing.is_repeatable() && self.edge.callee.has_untried(&self.tried, now);
+        if failure.reason == Reason::ConnectFailed && another {
+            // Nobody was burdened: the next replica is asked at once, and it counts for nothing.
+            self.attempts -= 1;
+            return Some(Duration::ZERO);
+        }
+        let retryability = if failure.unprocessed {
+            Retryability::Always
+        } else {
+            failure.reason.retryability()
+        };
+        self.wait(retryability, now)
+    }
+
+    fn wait(&self, retryability: Retryability, now: Timestamp) -> Option<Duration> {
+        let ended = Ended {
+            outcome: Outcome::Failure,
+            retryability,
+            idempotent: self.outgoing.idempotent,
+            attempts: self.attempts,
+            left: self.deadlines.effective.left(now),
+        };
+        let decision = self.edge.config.policy.retry.decide(ended, &mut ThreadRng);
+        let Decision::Retry { wait } = decision else {
+            return None;
+        };
+        // Charged now and not when the wait is over, or waiting retries would overshoot the budget.
+        if !self.outgoing.is_repeatable() || !self.edge.state.budget.withdraw(now) {
+            return None;
+        }
+        self.edge.stats.retries.increment();
+        Some(wait)
+    }
+
+    fn error(&self, reason: Reason) -> CallError {
+        CallError::on_edge(&self.edge.config, reason, None)
+    }
+
+    fn failed(&self, failure: &Failure) -> CallError {
+        let cause = failure
+            .cause
+            .as_ref()
+            .map(|cause| cause as &dyn std::fmt::Display);
+        CallError::on_edge(&self.edge.config, failure.reason, cause)
+    }
 }

@@ -2,15 +2,19 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::client::conn::{http1, http2};
+use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
 use crate::Body;
+use crate::origin::{External, Place};
+use crate::tls::{self, Offer};
 use crate::topology::CONNECT_TIMEOUT;
 
-/// The most bytes that a connection buffers, and so the largest answer head.
+/// The most bytes that an HTTP/1.1 connection buffers, and so the largest head of an answer.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection that requests can be sent on. Its other half runs as a task of the runtime that opened it and ends when
@@ -21,6 +25,76 @@ pub(crate) enum Connection {
     Http1(http1::SendRequest<Body>),
     /// Many at a time.
     Http2(http2::SendRequest<Body>),
+}
+
+/// What a connection is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Requests of HTTP/1.1, or of HTTP/2 where TLS agrees on it.
+    Any,
+    /// Requests of HTTP/2: gRPC needs it.
+    Http2,
+    /// One request of HTTP/1.1 that may turn the connection into another protocol.
+    Upgrade,
+}
+
+/// Opens a connection. Must run on the worker that is to drive it.
+pub(crate) async fn open(place: Place, intent: Intent) -> io::Result<Connection> {
+    match place {
+        Place::App(address) => handshake(connect(address).await?, intent, intent == Intent::Http2).await,
+        Place::External(external) => open_external(&external, intent).await,
+    }
+}
+
+async fn open_external(external: &Arc<External>, intent: Intent) -> io::Result<Connection> {
+    let stream = external.connect().await?;
+    if !external.tls {
+        return handshake(stream, intent, intent == Intent::Http2).await;
+    }
+    let offer = match intent {
+        Intent::Any => Offer::Both,
+        Intent::Http2 => Offer::Http2,
+        Intent::Upgrade => Offer::Http1,
+    };
+    let stream = tls::secure(stream, &external.host, offer).await?;
+    let http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
+    handshake(stream, intent, http2).await
+}
+
+async fn handshake<S>(stream: S, intent: Intent, http2: bool) -> io::Result<Connection>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let stream = TokioIo::new(stream);
+    if http2 {
+        return handshake_http2(stream).await.map_err(io::Error::other);
+    }
+    handshake_http1(stream, intent).await.map_err(io::Error::other)
+}
+
+async fn handshake_http1<S>(stream: S, intent: Intent) -> hyper::Result<Connection>
+where
+    S: Read + Write + Send + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    let (sender, connection) = builder.max_buf_size(MAX_BUFFER_BYTES).handshake(stream).await?;
+    // A connection that breaks tells the request on it; there is nobody else to tell.
+    if intent == Intent::Upgrade {
+        tokio::spawn(async move { drop(connection.with_upgrades().await) });
+    } else {
+        tokio::spawn(async move { drop(connection.await) });
+    }
+    Ok(Connection::Http1(sender))
+}
+
+async fn handshake_http2<S>(stream: S) -> hyper::Result<Connection>
+where
+    S: Read + Write + Send + Unpin + 'static,
+{
+    let builder = http2::Builder::new(TokioExecutor::new());
+    let (sender, connection) = builder.handshake(stream).await?;
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(Connection::Http2(sender))
 }
 
 /// Opens a TCP connection. Bounded by [`CONNECT_TIMEOUT`].
@@ -35,40 +109,4 @@ pub(crate) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time"))??;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// Opens an HTTP/1.1 connection to an app.
-pub(crate) async fn http1(address: SocketAddr) -> io::Result<Connection> {
-    let stream = TokioIo::new(connect(address).await?);
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_BUFFER_BYTES)
-        .handshake(stream)
-        .await
-        .map_err(io::Error::other)?;
-    // A connection that breaks tells the request on it; there is nobody else to tell.
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::Http1(sender))
-}
-
-/// Opens an HTTP/1.1 connection to an app for one request that may turn it into another protocol.
-pub(crate) async fn http1_for_upgrade(address: SocketAddr) -> io::Result<Connection> {
-    let stream = TokioIo::new(connect(address).await?);
-    let (sender, connection) = http1::Builder::new()
-        .max_buf_size(MAX_BUFFER_BYTES)
-        .handshake(stream)
-        .await
-        .map_err(io::Error::other)?;
-    tokio::spawn(async move { drop(connection.with_upgrades().await) });
-    Ok(Connection::Http1(sender))
-}
-
-/// Opens an HTTP/2 connection with prior knowledge to an app.
-pub(crate) async fn http2(address: SocketAddr) -> io::Result<Connection> {
-    let stream = TokioIo::new(connect(address).await?);
-    let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-        .handshake(stream)
-        .await
-        .map_err(io::Error::other)?;
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::Http2(sender))
 }

@@ -1,8 +1,11 @@
 //! Why a call got no answer.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use mainstay_base::{ErrorKind, Fault, Retryability};
+use mainstay_base::{AppId, ErrorKind, Fault, Retryability, format_duration};
+
+use crate::EdgeConfig;
 
 /// Why a call got no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -24,6 +27,62 @@ impl CallError {
             message,
             retry_after: None,
         }
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub(crate) fn retry_after(self, retry_after: Duration) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..self
+        }
+    }
+
+    /// There is nobody of that name.
+    pub(crate) fn unknown_target(target: &str) -> Self {
+        let message = format!("there is no app and no external service called `{target}` in the manifest");
+        Self::new(Reason::UnknownTarget, message)
+    }
+
+    /// The edge is not declared.
+    pub(crate) fn not_allowed(caller: &AppId, target: &str) -> Self {
+        let message =
+            format!("`{caller}` may not call `{target}`: add it to `calls:` of {caller} in the manifest");
+        Self::new(Reason::NotAllowed, message)
+    }
+
+    /// The call of this edge failed for `reason`, of which `detail` says more.
+    pub(crate) fn on_edge(edge: &EdgeConfig, reason: Reason, detail: Option<&dyn fmt::Display>) -> Self {
+        let (caller, target) = (&edge.caller, &edge.target);
+        let policy = &edge.policy;
+        let what = match reason {
+            Reason::Expired => "came too late: its deadline had passed".to_owned(),
+            Reason::DeadlineExceeded => "did not end before its deadline".to_owned(),
+            Reason::BreakerOpen => {
+                format!(
+                    "was not made: too many calls failed lately, see `mainstay explain {caller}->{target}`"
+                )
+            }
+            Reason::Shed => {
+                format!("was turned away: `{target}` has more to do than it can, come back later")
+            }
+            Reason::NoReplica => format!("found no replica of `{target}` ready: see `mainstay status`"),
+            Reason::ConnectFailed => format!("failed: `{target}` accepts no connection"),
+            Reason::AttemptTimeout => {
+                let limit = format_duration(policy.attempt_timeout);
+                format!("failed: `{target}` did not answer within {limit}")
+            }
+            Reason::Broken => format!("failed: `{target}` broke the connection before it answered"),
+            Reason::Garbage => format!("failed: `{target}` answered with something that is no HTTP"),
+            Reason::RequestBody => "failed: its request body broke off".to_owned(),
+            Reason::InvalidRequest => "is malformed".to_owned(),
+            Reason::UnknownTarget | Reason::NotAllowed | Reason::Internal => "failed".to_owned(),
+        };
+        let mut message = format!("the call {caller}->{target} {what}");
+        if let Some(detail) = detail {
+            let _ = write!(message, " ({detail})");
+        }
+        Self::new(reason, message)
     }
 }
 

@@ -5,6 +5,8 @@ use http::header::{
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
+use mainstay_base::Priority;
+
 use crate::edge::{Client, Edge};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -15,6 +17,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const DAPR_CALLER_APP_ID: HeaderName = HeaderName::from_static("dapr-caller-app-id");
 const DAPR_CALLER_NAMESPACE: HeaderName = HeaderName::from_static("dapr-caller-namespace");
 const DAPR_CALLEE_APP_ID: HeaderName = HeaderName::from_static("dapr-callee-app-id");
+const MAINSTAY_PRIORITY: HeaderName = HeaderName::from_static("mainstay-priority");
 const DAPR_API_TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -46,6 +49,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
         PROXY_AUTHORIZATION,
         TRANSFER_ENCODING,
         UPGRADE,
+        // `100 Continue` was this hop's to answer.
+        EXPECT,
     ] {
         headers.remove(name);
     }
@@ -54,16 +59,12 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the head that the callee gets out of the one that the caller sent; what differs between attempts is left out.
-pub(crate) fn prepare_request(headers: &mut HeaderMap, edge: &Edge, client: Option<&Client>) {
-    strip_hop_by_hop(headers);
-    // The answer `100 Continue` was this hop's to give.
-    headers.remove(EXPECT);
-    forward(headers, client);
+/// Tells the callee who calls whom, in place of whatever the caller says about that; proves it with the callee's token.
+pub(crate) fn introduce(headers: &mut HeaderMap, edge: &Edge) {
     headers.insert(DAPR_CALLER_APP_ID, edge.headers.caller.clone());
     headers.insert(DAPR_CALLER_NAMESPACE, NAMESPACE);
     headers.insert(DAPR_CALLEE_APP_ID, edge.headers.callee.clone());
-    match &edge.callee.config.token {
+    match &edge.callee.token {
         Some(token) => {
             headers.insert(DAPR_API_TOKEN, token.clone());
         }
@@ -71,10 +72,22 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, edge: &Edge, client: Opti
             headers.remove(DAPR_API_TOKEN);
         }
     }
+    for (name, value) in &edge.callee.headers {
+        headers.insert(name, value.clone());
+    }
+}
+
+/// The priority that an app names for its call. Whoever comes through a front door has no say.
+pub(crate) fn priority(headers: &HeaderMap, client: Option<&Client>) -> Option<Priority> {
+    let word = headers.get(MAINSTAY_PRIORITY)?.to_str().ok()?;
+    if client.is_some() {
+        return None;
+    }
+    Priority::from_word(word)
 }
 
 /// Tells the callee who asked: a front door replaces what its client claims, an app's claims are added to.
-fn forward(headers: &mut HeaderMap, client: Option<&Client>) {
+pub(crate) fn forward(headers: &mut HeaderMap, client: Option<&Client>) {
     let host = headers.get(HOST).cloned();
     if let Some(client) = client {
         headers.insert(X_FORWARDED_FOR, client.address.clone());

@@ -8,6 +8,8 @@ use mainstay_base::{AppId, Clock, ReplicaId, SystemClock};
 
 use crate::directory::Directory;
 use crate::metrics::Metrics;
+use crate::origin::Origin;
+use crate::span::Spans;
 use crate::{AppProtocol, Caller, Endpoint, Report, Topology, Workers};
 
 /// How often idle connections are looked through.
@@ -49,10 +51,10 @@ pub struct Mesh {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) options: MeshOptions,
     pub(crate) clock: SystemClock,
     pub(crate) workers: Workers,
     pub(crate) directory: Directory,
+    pub(crate) spans: Arc<Spans>,
 }
 
 impl Mesh {
@@ -60,13 +62,20 @@ impl Mesh {
     ///
     /// # Errors
     /// When the operating system refuses a thread.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "options are handed over to the component"
+    )]
     pub fn start(options: MeshOptions) -> Result<Self, StartError> {
         let workers = Workers::start(options.workers)?;
+        let clock = SystemClock::new();
+        let ratio = options.traces.as_ref().map_or(1.0, |export| export.ratio);
+        let spans = Arc::new(Spans::new(options.traces.is_some(), ratio, &workers, clock));
         let inner = Arc::new(Inner {
-            directory: Directory::new(workers.count()),
-            clock: SystemClock::new(),
+            directory: Directory::new(workers.count(), spans.clone(), clock),
+            clock,
             workers,
-            options,
+            spans,
         });
         // Owned by the first worker: it ends with it.
         if let Some(runtime) = inner.workers.runtime(0) {
@@ -83,23 +92,36 @@ impl Mesh {
     /// Says which replicas of `app` take traffic now. One that is missing gets no new calls; running ones go on.
     /// An app that the topology does not know is ignored.
     pub fn set_replicas(&self, app: &AppId, endpoints: &[Endpoint]) {
-        if let Some(callee) = self.inner.directory.entries().callees.get(app) {
-            callee.state.set_replicas(endpoints);
-        }
+        let entries = self.inner.directory.entries();
+        // The one replica of an external service is part of the topology.
+        let Some(callee) = entries
+            .callees
+            .get(app)
+            .filter(|callee| callee.protocol.is_some())
+        else {
+            return;
+        };
+        let place = |endpoint: &Endpoint| {
+            // Every socket address is a valid authority.
+            let origin = Origin::app(endpoint.address).ok()?;
+            Some((endpoint.replica.clone(), origin))
+        };
+        let places = endpoints.iter().filter_map(place).collect();
+        callee.set_replicas(places, false, self.inner.clock.now());
     }
 
     /// Gives `replica` no more calls and waits until the running ones have ended, at most for `limit`.
     pub async fn drain(&self, replica: &ReplicaId, limit: Duration) {
         let callee = self.inner.directory.entries().callees.get(&replica.app).cloned();
         if let Some(callee) = callee {
-            callee.state.drain(replica, limit).await;
+            callee.drain(replica, limit, self.inner.clock.now()).await;
         }
     }
 
     /// What the app called `name` speaks; `None` for an external service and an unknown name.
     pub fn app_protocol(&self, name: &str) -> Option<AppProtocol> {
         let entries = self.inner.directory.entries();
-        entries.callees.get(name).map(|callee| callee.config.protocol)
+        entries.callees.get(name).and_then(|callee| callee.protocol)
     }
 
     /// The caller called `app`; `None` when the topology has no such caller.
@@ -110,12 +132,12 @@ impl Mesh {
 
     /// What it knows at this moment.
     pub fn report(&self) -> Report {
-        Report::default()
+        Report::of(&self.inner)
     }
 
     /// Calls, attempts, latencies, retries, budgets, breakers, limits, queues, as metrics.
     pub fn metrics(&self) -> Arc<dyn Collect> {
-        Arc::new(Metrics {})
+        Arc::new(Metrics(self.inner.clone()))
     }
 
     /// The threads that serve connections.

@@ -4,7 +4,8 @@
 //! connection is driven by a task of the worker that opened it. HTTP/1.1 connections are stacked, so that the busiest
 //! stay warm and the rest age and are closed; HTTP/2 connections are shared.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
@@ -15,20 +16,26 @@ use crate::Body;
 /// The most HTTP/1.1 connections of a shard that wait.
 const MAX_IDLE: usize = 128;
 
-/// How long a connection waits: less than the 5 s after which Node.js and uvicorn close it from their side, because a
-/// request that is sent just then is lost.
-const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
+/// The streams that a shared connection carries before another one is opened: what servers usually allow
+/// (RFC 9113, 6.5.2 recommends no less).
+const STREAMS_PER_CONNECTION: usize = 100;
+
+/// The most HTTP/2 connections of a shard; past that their streams wait for each other.
+const MAX_SHARED: usize = 8;
 
 /// The shards of one replica.
 #[derive(Debug)]
 pub(crate) struct Pool {
     shards: Box<[Mutex<Shard>]>,
+    max_idle_age: Duration,
+    /// Held while an HTTP/2 connection is opened, so that a burst of calls opens one and not one each.
+    pub(crate) opening: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Shard {
     idle: Vec<Idle>,
-    shared: Option<http2::SendRequest<Body>>,
+    shared: Vec<Shared>,
 }
 
 #[derive(Debug)]
@@ -37,10 +44,40 @@ struct Idle {
     since: Timestamp,
 }
 
+/// A connection that carries many requests at a time.
+#[derive(Clone, Debug)]
+struct Shared {
+    sender: http2::SendRequest<Body>,
+    streams: Arc<AtomicUsize>,
+}
+
+/// Counts as one stream of its connection until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stream(Arc<AtomicUsize>);
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn stream(&self) -> (http2::SendRequest<Body>, Stream) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        (self.sender.clone(), Stream(self.streams.clone()))
+    }
+
+    fn load(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+}
+
 impl Pool {
-    pub(crate) fn new(workers: usize) -> Self {
+    pub(crate) fn new(workers: usize, max_idle_age: Duration) -> Self {
         Self {
             shards: (0..workers).map(|_| Mutex::default()).collect(),
+            max_idle_age,
+            opening: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -52,10 +89,13 @@ impl Pool {
     /// Takes the connection that has waited the shortest. Closed and old ones are dropped on the way.
     pub(crate) fn take(&self, worker: usize, now: Timestamp) -> Option<http1::SendRequest<Body>> {
         let mut shard = self.shard(worker)?;
-        // The last request's task may not have told yet that its connection is free: look below it.
+        while shard.idle.last().is_some_and(|idle| idle.sender.is_closed()) {
+            shard.idle.pop();
+        }
+        // The task of the last one may not have told yet that it is free: look below it.
         let ready = shard.idle.iter().rposition(|idle| idle.sender.is_ready())?;
         let idle = shard.idle.remove(ready);
-        if now.since(idle.since) < MAX_IDLE_AGE {
+        if now.since(idle.since) < self.max_idle_age {
             return Some(idle.sender);
         }
         // All below it are older still.
@@ -75,17 +115,40 @@ impl Pool {
         }
     }
 
-    /// The shared HTTP/2 connection, while it is open.
-    pub(crate) fn shared(&self, worker: usize) -> Option<http2::SendRequest<Body>> {
-        let shard = self.shard(worker)?;
-        shard.shared.as_ref().filter(|sender| sender.is_ready()).cloned()
+    /// A stream on a shared connection: on the first that has room, or on the least busy one when no more may be
+    /// opened. `None` says to open one.
+    pub(crate) fn stream(&self, worker: usize) -> Option<(http2::SendRequest<Body>, Stream)> {
+        let mut shard = self.shard(worker)?;
+        let has_room = |shared: &&Shared| shared.load() < STREAMS_PER_CONNECTION && shared.sender.is_ready();
+        if let Some(shared) = shard.shared.iter().find(has_room) {
+            return Some(shared.stream());
+        }
+        shard.shared.retain(|shared| shared.sender.is_ready());
+        if shard.shared.len() < MAX_SHARED {
+            return None;
+        }
+        shard
+            .shared
+            .iter()
+            .min_by_key(|shared| shared.load())
+            .map(Shared::stream)
     }
 
-    /// Shares a new HTTP/2 connection.
-    pub(crate) fn share(&self, worker: usize, sender: http2::SendRequest<Body>) {
+    /// Shares a new connection and takes its first stream.
+    pub(crate) fn share(
+        &self,
+        worker: usize,
+        sender: http2::SendRequest<Body>,
+    ) -> (http2::SendRequest<Body>, Stream) {
+        let shared = Shared {
+            sender,
+            streams: Arc::default(),
+        };
+        let stream = shared.stream();
         if let Some(mut shard) = self.shard(worker) {
-            shard.shared = Some(sender);
+            shard.shared.push(shared);
         }
+        stream
     }
 
     /// Closes what has waited too long or was closed by the peer.
@@ -94,7 +157,8 @@ impl Pool {
             if let Some(mut shard) = self.shard(worker) {
                 shard
                     .idle
-                    .retain(|idle| !idle.sender.is_closed() && now.since(idle.since) < MAX_IDLE_AGE);
+                    .retain(|idle| !idle.sender.is_closed() && now.since(idle.since) < self.max_idle_age);
+                shard.shared.retain(|shared| shared.sender.is_ready());
             }
         }
     }

@@ -1,47 +1,70 @@
 //! One replica of a callee: where it is, how it does, the connections to it.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use http::HeaderValue;
-use http::uri::Authority;
-use mainstay_base::ReplicaId;
+use mainstay_base::{ReplicaId, Sla, Timestamp};
+use mainstay_policy::TargetPolicy;
+use mainstay_policy::balance::PeakEwma;
+use mainstay_policy::ejection::{Ejection, Standing};
+use mainstay_policy::limiter::Limiter;
 use tokio::sync::Notify;
 
-use crate::Endpoint;
+use crate::origin::Origin;
 use crate::pool::Pool;
 
 /// One replica. A restart makes a new one: what was learnt of the old process says nothing about the new.
 #[derive(Debug)]
 pub(crate) struct Replica {
     pub(crate) id: ReplicaId,
-    pub(crate) address: SocketAddr,
-    /// Its address as `:authority` and as `host`.
-    pub(crate) authority: Authority,
-    pub(crate) host: HeaderValue,
+    pub(crate) origin: Origin,
     pub(crate) pool: Pool,
+    pub(crate) limiter: Limiter,
+    pub(crate) ejection: Ejection,
+    latency: PeakEwma,
     /// Exchanges under way, streams and upgraded connections included.
     open: AtomicUsize,
     ended: Notify,
 }
 
 impl Replica {
-    /// `None` when the address cannot be written as an authority, which no socket address does.
-    pub(crate) fn new(endpoint: &Endpoint, workers: usize) -> Option<Self> {
-        let text = endpoint.address.to_string();
-        Some(Self {
-            id: endpoint.replica.clone(),
-            address: endpoint.address,
-            authority: text.parse().ok()?,
-            host: text.parse().ok()?,
-            pool: Pool::new(workers),
+    pub(crate) fn new(
+        id: ReplicaId,
+        origin: Origin,
+        policy: &TargetPolicy,
+        sla: &Sla,
+        workers: usize,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            pool: Pool::new(workers, origin.max_idle_age()),
+            origin,
+            limiter: Limiter::new(policy.limit.clone(), now),
+            ejection: Ejection::new(&policy.ejection),
+            // The promised latency: an unknown replica looks no better than what is known of the others, so that it
+            // is not flooded at once, and its average comes down by itself.
+            latency: PeakEwma::new(sla.latency.p99, now),
             open: AtomicUsize::new(0),
             ended: Notify::new(),
-        })
+        }
     }
 
-    pub(crate) fn is_at(&self, endpoint: &Endpoint) -> bool {
-        self.id == endpoint.replica && self.address == endpoint.address
+    /// What giving it one more call would cost; infinite while it is left out.
+    pub(crate) fn cost(&self, now: Timestamp) -> f64 {
+        match self.ejection.standing(now) {
+            Standing::In => self.latency.cost(self.limiter.in_flight()),
+            Standing::Out | Standing::ProbeDue => f64::INFINITY,
+        }
+    }
+
+    /// Whether it is left out for failing.
+    pub(crate) fn is_ejected(&self, now: Timestamp) -> bool {
+        self.ejection.standing(now) != Standing::In
+    }
+
+    /// Learns how long it takes to answer.
+    pub(crate) fn answered_after(&self, latency: std::time::Duration, now: Timestamp) {
+        self.latency.record(latency, now);
     }
 
     pub(crate) fn open(&self) {
@@ -54,7 +77,7 @@ impl Replica {
         }
     }
 
-    pub(crate) fn in_flight(&self) -> usize {
+    pub(crate) fn open_exchanges(&self) -> usize {
         self.open.load(Ordering::Acquire)
     }
 
@@ -64,7 +87,7 @@ impl Replica {
             // Enabled before the check, so that an end in between is not missed.
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            if self.in_flight() == 0 {
+            if self.open_exchanges() == 0 {
                 return;
             }
             ended.await;

@@ -2,8 +2,13 @@
 
 use std::net::SocketAddr;
 
-use mainstay_base::{AppId, ReplicaId};
+use mainstay_base::{AppId, Clock, ReplicaId, Timestamp};
 use mainstay_policy::breaker::BreakerState;
+
+use crate::callee::Callee;
+use crate::edge::Edge;
+use crate::mesh::Inner;
+use crate::replica::Replica;
 
 /// Everything at one moment.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +68,73 @@ pub struct ReplicaReport {
     pub ejected: bool,
     /// The learnt limit.
     pub limit: u32,
-    /// Calls under way.
+    /// Requests and streams under way.
     pub in_flight: u32,
+}
+
+impl Report {
+    pub(crate) fn of(mesh: &Inner) -> Self {
+        let now = mesh.clock.now();
+        let entries = mesh.directory.entries();
+        let mut targets: Vec<_> = entries
+            .callees
+            .values()
+            .map(|callee| TargetReport::of(callee, now))
+            .collect();
+        targets.sort_by(|left, right| left.app.cmp(&right.app));
+        Self {
+            edges: entries
+                .edges()
+                .iter()
+                .map(|edge| EdgeReport::of(edge, now))
+                .collect(),
+            targets,
+        }
+    }
+}
+
+impl EdgeReport {
+    fn of(edge: &Edge, now: Timestamp) -> Self {
+        let stats = &edge.stats;
+        let quantile = |share| stats.duration.quantile_seconds(share);
+        Self {
+            caller: edge.config.caller.clone(),
+            target: edge.config.target.clone(),
+            calls: stats.calls(),
+            failures: stats.failures(),
+            fallbacks: stats.fallbacks.get(),
+            attempts: stats.attempts.get(),
+            retry_budget: edge.state.budget.balance(now),
+            breaker: edge.state.breaker.state(),
+            latency_seconds: quantile(0.5).zip(quantile(0.99)),
+        }
+    }
+}
+
+impl TargetReport {
+    fn of(callee: &Callee, now: Timestamp) -> Self {
+        let replicas = callee.state.replicas.load();
+        Self {
+            app: callee.app.clone(),
+            in_flight: callee.gate.in_flight(),
+            waiting: callee.gate.waiting(),
+            shed: callee.state.stats.shed(),
+            replicas: replicas
+                .iter()
+                .map(|replica| ReplicaReport::of(replica, now))
+                .collect(),
+        }
+    }
+}
+
+impl ReplicaReport {
+    fn of(replica: &Replica, now: Timestamp) -> Self {
+        Self {
+            replica: replica.id.clone(),
+            address: replica.origin.address(),
+            ejected: replica.is_ejected(now),
+            limit: replica.limiter.limit(),
+            in_flight: u32::try_from(replica.open_exchanges()).unwrap_or(u32::MAX),
+        }
+    }
 }

@@ -1,14 +1,17 @@
 //! WebSocket and other protocols that begin as an HTTP/1.1 upgrade.
 
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use mainstay_base::Timestamp;
+use mainstay_policy::Outcome;
 
 use crate::Body;
-use crate::answer::{Answer, Exchange};
 use crate::mesh::Inner;
+use crate::record::{AttemptRecord, CallRecord};
 
 /// A request to go on in another protocol.
 #[derive(Debug)]
@@ -17,10 +20,10 @@ pub(crate) struct Upgrade {
     caller: OnUpgrade,
 }
 
-/// The upgrade that `request` asks for.
-pub(crate) fn take(request: &mut Request<Body>) -> Option<Upgrade> {
-    let protocol = request.headers().get(UPGRADE)?.clone();
-    let caller = request.extensions_mut().remove::<OnUpgrade>()?;
+/// The upgrade that a request asks for.
+pub(crate) fn take(head: &mut Parts) -> Option<Upgrade> {
+    let protocol = head.headers.get(UPGRADE)?.clone();
+    let caller = head.extensions.remove::<OnUpgrade>()?;
     Some(Upgrade { protocol, caller })
 }
 
@@ -32,22 +35,23 @@ impl Upgrade {
     }
 }
 
-/// Ties the two upgraded connections together when the callee agrees; passes its answer on when it does not.
-pub(crate) fn finish(
+/// Ties the two upgraded connections together. They count as open at the replica until either side closes; as a call
+/// they are over.
+pub(crate) fn tie(
     mesh: &Inner,
     mut response: Response<Incoming>,
     upgrade: Option<Upgrade>,
-    exchange: Exchange,
+    (mut call, mut attempt): (CallRecord, AttemptRecord),
+    now: Timestamp,
 ) -> Response<Body> {
-    let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let (Some(upgrade), true) = (upgrade, agreed) else {
-        return response.map(|incoming| Body::answer(Answer::new(incoming, exchange)));
-    };
+    call.settle(Outcome::Success, now);
+    attempt.settle(Outcome::Success, now);
     let callee = hyper::upgrade::on(&mut response);
-    if let Some(runtime) = mesh.workers.runtime(mesh.workers.current()) {
+    let runtime = mesh.workers.runtime(mesh.workers.current());
+    if let (Some(upgrade), Some(runtime)) = (upgrade, runtime) {
         // Ends when either side closes, or with the worker.
         runtime.spawn(async move {
-            let _exchange = exchange;
+            let _open = attempt;
             if let (Ok(caller), Ok(callee)) = (upgrade.caller.await, callee.await) {
                 let (mut caller, mut callee) = (TokioIo::new(caller), TokioIo::new(callee));
                 // How it ended is between the two.

@@ -82,7 +82,7 @@ pub(crate) fn target_policy() -> TargetPolicy {
             min_calls: 20,
             window: Duration::from_secs(10),
             eject_min: Duration::from_secs(5),
-            eject_max: Duration::from_secs(300),
+            eject_max: Duration::from_mins(5),
         },
         drain: Duration::from_secs(1),
     }

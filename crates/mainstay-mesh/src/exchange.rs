@@ -1,0 +1,306 @@
+//! One attempt: a connection, the request on it, the head of the answer.
+
+use std::error::Error as _;
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::{Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use mainstay_base::{Clock, Timestamp};
+use tokio::time::timeout_at;
+
+use crate::deadline::Deadlines;
+use crate::dial::{self, Connection, Intent};
+use crate::mesh::Inner;
+use crate::origin::Origin;
+use crate::pool::Stream;
+use crate::record::{AttemptRecord, Line};
+use crate::replica::Replica;
+use crate::upload::{Progress, Upload};
+use crate::{Body, Protocol, Reason};
+
+/// How long a caller over HTTP may pause while it sends its body. A gRPC caller may pause for as long as it likes: its
+/// stream is a conversation.
+const UPLOAD_PAUSE: Duration = Duration::from_secs(30);
+
+/// How many waiting connections may turn out to be closed before a new one is opened.
+const MAX_STALE: u32 = 3;
+
+/// What an attempt is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub(crate) intent: Intent,
+    /// The callee sees the client's `host` instead of its own address.
+    pub(crate) keep_host: bool,
+    pub(crate) protocol: Protocol,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) attempt_timeout: Duration,
+    /// The caller's body, while it may be a stream: a timeout must know whom it waits for.
+    pub(crate) upload: Option<&'a Upload>,
+}
+
+/// Why an attempt got no answer.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    pub(crate) cause: Option<io::Error>,
+    /// The callee has certainly not acted on the request.
+    pub(crate) unprocessed: bool,
+    /// The request, where nothing of it was sent.
+    pub(crate) unsent: Option<Box<Request<Body>>>,
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            cause: None,
+            unprocessed: false,
+            unsent: None,
+        }
+    }
+}
+
+/// A connection, or a part of one, for one request.
+#[derive(Debug)]
+enum Lease {
+    Http1(http1::SendRequest<Body>),
+    Http2(http2::SendRequest<Body>, Stream),
+}
+
+impl Inner {
+    /// Sends `request` on a connection of this worker and waits for the head of the answer.
+    ///
+    /// A waiting connection that the peer closed before anything was sent is replaced by another one.
+    pub(crate) async fn exchange(
+        &self,
+        attempt: &mut AttemptRecord,
+        mut request: Request<Body>,
+        terms: Terms<'_>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let replica = attempt.replica.clone();
+        let worker = self.workers.current();
+        let mut stale = 0;
+        loop {
+            let waiting = if stale < MAX_STALE {
+                self.waiting(&replica, worker, terms.intent)
+            } else {
+                None
+            };
+            let is_new = waiting.is_none();
+            let lease = match waiting {
+                Some(lease) => lease,
+                None => match self.opened(&replica, worker, attempt.started, terms).await {
+                    Ok(lease) => lease,
+                    Err(failure) => return Err(failure.unsent(request)),
+                },
+            };
+            let is_http2 = matches!(lease, Lease::Http2(..));
+            if let Err(error) = address(&mut request, &replica.origin, is_http2, terms.keep_host) {
+                return Err(Failure {
+                    cause: Some(io::Error::other(error)),
+                    ..Reason::InvalidRequest.into()
+                });
+            }
+            let answered = match lease {
+                Lease::Http1(mut sender) => {
+                    let answer = sender.try_send_request(request);
+                    attempt.sent_on(Line::Http1(sender));
+                    terms.wait(self, attempt.started, answer).await
+                }
+                Lease::Http2(mut sender, stream) => {
+                    let answer = sender.try_send_request(request);
+                    attempt.sent_on(Line::Http2(stream));
+                    terms.wait(self, attempt.started, answer).await
+                }
+            };
+            match answered {
+                Err(Failure {
+                    unsent: Some(unsent), ..
+                }) if !is_new => request = *unsent,
+                answered => return answered,
+            }
+            stale += 1;
+        }
+    }
+
+    /// A connection that is already open.
+    fn waiting(&self, replica: &Replica, worker: usize, intent: Intent) -> Option<Lease> {
+        let stream = || {
+            replica
+                .pool
+                .stream(worker)
+                .map(|(sender, stream)| Lease::Http2(sender, stream))
+        };
+        let whole = || replica.pool.take(worker, self.clock.now()).map(Lease::Http1);
+        match intent {
+            Intent::Upgrade => None,
+            Intent::Http2 => stream(),
+            Intent::Any if replica.origin.may_agree_on_http2() => stream().or_else(whole),
+            Intent::Any => whole(),
+        }
+    }
+
+    /// A new connection.
+    async fn opened(
+        &self,
+        replica: &Replica,
+        worker: usize,
+        started: Timestamp,
+        terms: Terms<'_>,
+    ) -> Result<Lease, Failure> {
+        let until = terms.until(started);
+        let opening = async {
+            // A shared connection that somebody else opened in the meantime will do.
+            let shares = terms.intent == Intent::Http2;
+            let _turn = if shares {
+                Some(replica.pool.opening.lock().await)
+            } else {
+                None
+            };
+            if let (true, Some(lease)) = (shares, self.waiting(replica, worker, terms.intent)) {
+                return Ok(lease);
+            }
+            match self.open(worker, &replica.origin, terms.intent).await? {
+                Connection::Http1(sender) => Ok(Lease::Http1(sender)),
+                Connection::Http2(sender) => {
+                    let (sender, stream) = replica.pool.share(worker, sender);
+                    Ok(Lease::Http2(sender, stream))
+                }
+            }
+        };
+        let opened = timeout_at(self.clock.instant(until).into(), opening).await;
+        opened
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|cause| Failure {
+                cause: Some(cause),
+                unprocessed: true,
+                ..Reason::ConnectFailed.into()
+            })
+    }
+
+    /// Opens a connection on a worker, so that it lives as long as the worker, whoever asked for it.
+    async fn open(&self, worker: usize, origin: &Origin, intent: Intent) -> io::Result<Connection> {
+        let runtime = self.workers.runtime(worker).ok_or(io::ErrorKind::NotConnected)?;
+        let opening = runtime.spawn(dial::open(origin.place.clone(), intent));
+        opening.await.map_err(io::Error::other)?
+    }
+}
+
+impl Failure {
+    fn unsent(self, request: Request<Body>) -> Self {
+        Self {
+            unsent: Some(Box::new(request)),
+            ..self
+        }
+    }
+}
+
+/// Writes down where the request goes.
+fn address(
+    request: &mut Request<Body>,
+    origin: &Origin,
+    is_http2: bool,
+    keep_host: bool,
+) -> Result<(), http::Error> {
+    let path = request.uri().path_and_query().cloned();
+    if is_http2 {
+        *request.uri_mut() = origin.absolute_form(path)?;
+        *request.version_mut() = Version::HTTP_2;
+        request.headers_mut().remove(header::HOST);
+    } else {
+        *request.uri_mut() = origin.origin_form(path)?;
+        *request.version_mut() = Version::HTTP_11;
+        if !keep_host || !request.headers().contains_key(header::HOST) {
+            request.headers_mut().insert(header::HOST, origin.host.clone());
+        }
+    }
+    Ok(())
+}
+
+impl Terms<'_> {
+    /// When an attempt that `started` then has taken too long, if the callee has the whole request by now.
+    fn until(&self, started: Timestamp) -> Timestamp {
+        self.deadlines
+            .effective
+            .moment()
+            .min(started + self.attempt_timeout)
+    }
+
+    /// Waits for the head of the answer, for as long as that is of use.
+    async fn wait(
+        self,
+        mesh: &Inner,
+        started: Timestamp,
+        answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut answer = pin!(answer);
+        let mut until = self.until(started);
+        loop {
+            match timeout_at(mesh.clock.instant(until).into(), answer.as_mut()).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => return Err(self.broken(error)),
+                Err(_) => until = self.extended(started, mesh.clock.now())?,
+            }
+        }
+    }
+
+    /// The time is over: until when to wait nevertheless, because it was the caller who took it.
+    fn extended(&self, started: Timestamp, now: Timestamp) -> Result<Timestamp, Reason> {
+        let too_late = if self.deadlines.effective.is_expired(now) {
+            Reason::DeadlineExceeded
+        } else {
+            Reason::AttemptTimeout
+        };
+        let (until, reason) = match self.upload.map(Upload::progress) {
+            None => return Err(too_late),
+            Some(Progress::Broken) => return Err(Reason::RequestBody),
+            Some(Progress::Callee(since)) if since <= started => return Err(too_late),
+            Some(Progress::Callee(since)) => (since + self.attempt_timeout, too_late),
+            Some(Progress::Caller(_)) if self.protocol == Protocol::Grpc => (now + UPLOAD_PAUSE, too_late),
+            Some(Progress::Caller(since)) => (since + UPLOAD_PAUSE, Reason::RequestBody),
+        };
+        match self.deadlines.brought {
+            Some(brought) if brought.is_expired(now) => Err(Reason::DeadlineExceeded),
+            Some(brought) if until > now => Ok(until.min(brought.moment())),
+            None if until > now => Ok(until),
+            _ => Err(reason),
+        }
+    }
+
+    /// Reads why the connection gave no answer.
+    fn broken(&self, mut error: TrySendError<Request<Body>>) -> Failure {
+        let unsent = error.take_message().map(Box::new);
+        let error = error.into_error();
+        let upload_broke = self
+            .upload
+            .is_some_and(|upload| upload.progress() == Progress::Broken);
+        let reason = if upload_broke || error.is_user() {
+            Reason::RequestBody
+        } else if error.is_parse() {
+            Reason::Garbage
+        } else {
+            Reason::Broken
+        };
+        Failure {
+            unprocessed: unsent.is_some() || was_refused(&error),
+            cause: Some(io::Error::other(error)),
+            reason,
+            unsent,
+        }
+    }
+}
+
+/// Whether an HTTP/2 peer has said that it did not act on the request (RFC 9113, 8.7): it refused the stream, or it
+/// goes away and the stream came too late.
+fn was_refused(error: &hyper::Error) -> bool {
+    let error = error
+        .source()
+        .and_then(|source| source.downcast_ref::<h2::Error>());
+    error.is_some_and(|error| {
+        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        error.is_remote() && (refused || error.is_go_away())
+    })
+}

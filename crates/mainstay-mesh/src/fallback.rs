@@ -1,0 +1,49 @@
+//! What is answered when there is no good answer.
+
+use http::{HeaderName, HeaderValue, Response, header};
+use mainstay_base::{AppId, Clock};
+
+use crate::call::Flow;
+use crate::mesh::Inner;
+use crate::{Body, Fallback, Protocol};
+
+/// Marks an answer that is a fallback.
+const FALLBACK: HeaderName = HeaderName::from_static("mainstay-fallback");
+
+/// The answer of the edge's fallback; `None` when it has none either.
+pub(crate) async fn answer(mesh: &Inner, flow: &mut Flow) -> Option<Response<Body>> {
+    match flow.edge.config.fallback.clone()? {
+        Fallback::Static {
+            status,
+            content_type,
+            body,
+        } => {
+            // Its content is made for HTTP; a gRPC client could not read it.
+            if flow.outgoing.protocol == Protocol::Grpc {
+                return None;
+            }
+            let mut response = Response::new(Body::full(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+            response
+                .headers_mut()
+                .insert(FALLBACK, HeaderValue::from_static("static"));
+            Some(response)
+        }
+        Fallback::App(app) => ask(mesh, flow, &app).await,
+    }
+}
+
+/// Makes the same call to another app. A fallback has no fallback of its own, or two of them could go in circles.
+async fn ask(mesh: &Inner, flow: &mut Flow, app: &AppId) -> Option<Response<Body>> {
+    let edge = mesh.directory.declared(&flow.edge.config.caller, app)?;
+    let mut outgoing = flow.outgoing.take_repeatable()?;
+    outgoing.redirect(&edge);
+    let now = mesh.clock.now();
+    // Boxed, because a call contains its fallback.
+    let answer = Box::pin(mesh.make(edge, outgoing, now, false)).await;
+    let mut answer = answer.ok().filter(|answer| !answer.status().is_server_error())?;
+    let mark = HeaderValue::try_from(format!("app {app}")).ok()?;
+    answer.headers_mut().insert(FALLBACK, mark);
+    Some(answer)
+}

@@ -1,0 +1,211 @@
+//! The request of a call: what each attempt is made of.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::uri::{InvalidUri, PathAndQuery};
+use http::{Extensions, Method, Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use mainstay_base::{Deadline, Priority, SystemClock, Timestamp};
+
+use crate::dial::Intent;
+use crate::edge::Edge;
+use crate::exchange::Failure;
+use crate::mesh::Inner;
+use crate::record::{AttemptRecord, CallRecord};
+use crate::span::Span;
+use crate::trace::TraceContext;
+use crate::upgrade::{self, Upgrade};
+use crate::upload::{Progress, Upload};
+use crate::{AppProtocol, Body, Call, CallError, Protocol, Reason, deadline, headers, judge};
+
+/// The request of a call, ready to be sent to any replica.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// `None` once it was given away for good.
+    head: Option<Parts>,
+    payload: Payload,
+    upgrade: Option<Upgrade>,
+    pub(crate) protocol: Protocol,
+    pub(crate) intent: Intent,
+    pub(crate) keep_host: bool,
+    /// Whether doing it twice is as good as once.
+    pub(crate) idempotent: bool,
+    pub(crate) priority: Priority,
+    /// The deadline that the caller brought.
+    pub(crate) brought: Option<Deadline>,
+    /// The call's own span, where it is recorded.
+    pub(crate) trace: Option<TraceContext>,
+}
+
+/// The body of a request.
+#[derive(Debug)]
+enum Payload {
+    None,
+    Memory(Bytes),
+    Upload(Upload),
+}
+
+impl Outgoing {
+    /// Takes a call's request that came in at `now` and does to it what every hop does. Its path lies `under` another.
+    ///
+    /// # Errors
+    /// When it cannot be sent on.
+    pub(crate) fn new(
+        call: Call,
+        edge: &Edge,
+        under: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Self, CallError> {
+        let (mut head, body) = call.request.into_parts();
+        let malformed =
+            |why: &dyn std::fmt::Display| CallError::on_edge(&edge.config, Reason::InvalidRequest, Some(why));
+        if head.method == Method::CONNECT {
+            return Err(malformed(&"CONNECT is not passed on"));
+        }
+        if let Some(under) = under.filter(|under| !under.is_empty()) {
+            let path = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            head.uri = format!("{under}{path}")
+                .parse()
+                .map_err(|error: InvalidUri| malformed(&error))?;
+        }
+        let brought = deadline::read(&head.headers, now).map_err(|error| malformed(&error))?;
+        let client = call.caller.client.as_deref();
+        let priority = headers::priority(&head.headers, client).unwrap_or(edge.config.priority);
+        let speaks_http2 = matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc));
+        let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2);
+        head.extensions = Extensions::new();
+        let intent = if upgrade.is_some() {
+            Intent::Upgrade
+        } else if speaks_http2 || call.protocol == Protocol::Grpc {
+            Intent::Http2
+        } else {
+            Intent::Any
+        };
+        headers::strip_hop_by_hop(&mut head.headers);
+        headers::forward(&mut head.headers, client);
+        headers::introduce(&mut head.headers, edge);
+        if let Some(upgrade) = &upgrade {
+            upgrade.announce(&mut head.headers);
+        }
+        let idempotent = judge::is_idempotent(&head.method, &head.headers);
+        Ok(Self {
+            payload: Payload::new(body, idempotent || intent == Intent::Http2, now),
+            upgrade,
+            protocol: call.protocol,
+            intent,
+            keep_host: client.is_some(),
+            idempotent,
+            priority,
+            brought,
+            trace: None,
+            head: Some(head),
+        })
+    }
+
+    /// The same request once more, for another callee; `None` when it cannot be repeated.
+    pub(crate) fn take_repeatable(&mut self) -> Option<Self> {
+        self.is_repeatable().then(|| Self {
+            head: self.head.take(),
+            payload: std::mem::replace(&mut self.payload, Payload::None),
+            upgrade: self.upgrade.take(),
+            ..*self
+        })
+    }
+
+    /// Begins the span of the call and makes sure that the request carries a trace.
+    pub(crate) fn begin_span(&mut self, edge: &Edge, now: Timestamp) -> Option<Box<Span>> {
+        let head = self.head.as_mut()?;
+        let span = edge
+            .spans
+            .begin_call(&mut head.headers, &head.method, &head.uri, now);
+        self.trace = span.as_ref().map(|span| span.context());
+        span
+    }
+
+    /// Turns to another callee.
+    pub(crate) fn redirect(&mut self, edge: &Edge) {
+        if let Some(head) = &mut self.head {
+            headers::introduce(&mut head.headers, edge);
+        }
+    }
+
+    /// The request for the next attempt. With `keep` there can be a further one.
+    ///
+    /// # Errors
+    /// When it was given away.
+    pub(crate) fn request(&mut self, keep: bool, clock: SystemClock) -> Result<Request<Body>, Failure> {
+        let head = if keep { self.head.clone() } else { self.head.take() };
+        let head = head.ok_or(Reason::Internal)?;
+        let body = match &self.payload {
+            Payload::None => Body::empty(),
+            Payload::Memory(bytes) => Body::full(bytes.clone()),
+            Payload::Upload(upload) => Body::upload(upload.reader(clock)),
+        };
+        Ok(Request::from_parts(head, body))
+    }
+
+    /// Takes a request back of which nothing was sent.
+    pub(crate) fn restore(&mut self, unsent: Box<Request<Body>>) {
+        let (head, _) = unsent.into_parts();
+        self.head = Some(head);
+    }
+
+    /// Whether there can be another attempt.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        let body = match &self.payload {
+            Payload::None | Payload::Memory(_) => true,
+            Payload::Upload(upload) => upload.is_repeatable(),
+        };
+        body && self.head.is_some()
+    }
+
+    /// The caller's body, while it may be a stream.
+    pub(crate) fn upload(&self) -> Option<&Upload> {
+        match &self.payload {
+            Payload::None | Payload::Memory(_) => None,
+            Payload::Upload(upload) => Some(upload),
+        }
+    }
+
+    /// When the last of it was sent; `None` while there is more to come.
+    pub(crate) fn sent_by(&self) -> Option<Timestamp> {
+        match self.upload().map(Upload::progress) {
+            None => Some(Timestamp::ZERO),
+            Some(Progress::Callee(since)) => Some(since),
+            Some(Progress::Caller(_) | Progress::Broken) => None,
+        }
+    }
+
+    /// Frees what was kept for another attempt.
+    pub(crate) fn forget(&mut self) {
+        self.head = None;
+        if let Payload::Upload(upload) = &self.payload {
+            upload.forget();
+        }
+    }
+
+    /// Ties caller and callee together after the callee agreed to go on in another protocol.
+    pub(crate) fn switch_protocols(
+        self,
+        mesh: &Inner,
+        response: Response<Incoming>,
+        records: (CallRecord, AttemptRecord),
+        now: Timestamp,
+    ) -> Response<Body> {
+        upgrade::tie(mesh, response, self.upgrade, records, now)
+    }
+}
+
+impl Payload {
+    /// The body of a request that came in at `now`; with `keep` a small one can be sent more than once.
+    fn new(body: Body, keep: bool, now: Timestamp) -> Self {
+        if body.is_end_stream() {
+            return Self::None;
+        }
+        match body.as_memory() {
+            Some(bytes) => Self::Memory(bytes.clone()),
+            None => Self::Upload(Upload::new(body, keep, now)),
+        }
+    }
+}
