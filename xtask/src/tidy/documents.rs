@@ -69,9 +69,10 @@ pub(crate) fn check_dependencies(tree: &Tree, metadata: &Metadata) -> Vec<Findin
 /// Whether README and `.ci/run` name the test command.
 pub(crate) fn check_commands(tree: &Tree) -> Vec<Finding> {
     let without = ["README.md", ".ci/run"].into_iter().filter(|path| {
-        !tree
-            .text(path)
-            .is_some_and(|text| text.lines().any(|line| line.trim().starts_with(TEST_COMMAND)))
+        !tree.text(path).is_some_and(|text| {
+            text.lines()
+                .any(|line| line.trim().trim_start_matches("$ ").starts_with(TEST_COMMAND))
+        })
     });
     without
         .map(|path| {
