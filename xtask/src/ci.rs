@@ -105,7 +105,15 @@ impl Step {
 
     fn run(self) -> Outcome {
         let result = match self {
-            Self::Fmt => run_tool(&mut cargo(&["fmt", "--all", "--check"])),
+            Self::Fmt => run_tool(&mut cargo(&["fmt", "--all", "--check"])).and_then(|()| {
+                // A workspace of its own.
+                run_tool(&mut cargo(&[
+                    "fmt",
+                    "--manifest-path",
+                    "fuzz/Cargo.toml",
+                    "--check",
+                ]))
+            }),
             Self::Clippy => run_tool(&mut cargo(&[
                 "clippy",
                 "--workspace",

@@ -8,6 +8,7 @@
 
 mod bench;
 mod ci;
+mod fuzz;
 mod load;
 mod parts;
 mod process;
@@ -27,6 +28,8 @@ enum Task {
     Tidy,
     /// Measures Mainstay beside its peers on this machine.
     Bench(bench::Options),
+    /// Fuzzes the parsers.
+    Fuzz(fuzz::Options),
     /// One of the small servers that the benches start.
     #[command(subcommand, hide = true)]
     Part(parts::Part),
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&options),
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Fuzz(options) => fuzz::run(&options),
         Task::Part(part) => parts::run(part),
     };
     match result {

@@ -1,7 +1,7 @@
 //! Dapr's HTTP API: routes, decoding, encoding.
 
 pub(crate) mod path;
-mod route;
+pub(crate) mod route;
 pub(crate) mod target;
 mod unconfigured;
 

@@ -6,6 +6,8 @@ mod app;
 mod body;
 mod control;
 mod errors;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod grpc;
 mod http;
 mod ingress;
