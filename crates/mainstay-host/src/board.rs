@@ -73,6 +73,24 @@ impl Board {
         });
     }
 
+    /// Notes what replicas use; wakes the watchers at most once.
+    pub(crate) fn update_usage(&self, measured: &[(Slot, Usage)]) {
+        self.snapshot.send_if_modified(|snapshot| {
+            let snapshot = Arc::make_mut(snapshot);
+            let mut changed = false;
+            for (slot, usage) in measured {
+                let app = snapshot.apps.get_mut(slot.app);
+                let status = app.and_then(|app| app.replicas.get_mut(slot.replica));
+                // One that has ended meanwhile uses nothing.
+                if let Some(status) = status.filter(|status| status.pid.is_some() && status.usage != *usage) {
+                    status.usage = *usage;
+                    changed = true;
+                }
+            }
+            changed
+        });
+    }
+
     /// Everything is about to stop.
     pub(crate) fn set_stopping(&self) {
         self.snapshot

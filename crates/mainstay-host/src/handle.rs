@@ -28,12 +28,12 @@ pub struct HostOptions {
 }
 
 impl HostOptions {
-    /// The defaults: 10,000 lines (as many as Aspire keeps) and 8 MiB of each app.
+    /// The defaults: 10,000 lines (as many as Aspire keeps) and 4 MiB of each app.
     pub fn new(guard: Vec<OsString>) -> Self {
         Self {
             guard,
             log_lines: 10_000,
-            log_bytes: 8 * 1024 * 1024,
+            log_bytes: 4 * 1024 * 1024,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::io::Read as _;
 pub(crate) struct ProcessStat {
     pub(crate) pid: u32,
     pub(crate) parent: u32,
+    pub(crate) group: u32,
     /// Has ended and waits for its parent to notice.
     pub(crate) zombie: bool,
     /// Processor time of the process itself, in clock ticks.
@@ -26,7 +27,8 @@ impl ProcessStat {
         let mut fields = fields.split(' ');
         let zombie = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        let user: u64 = fields.nth(14 - 4 - 1)?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        let user: u64 = fields.nth(14 - 5 - 1)?.parse().ok()?;
         let system: u64 = fields.next()?.parse().ok()?;
         let waited_user: u64 = fields.next()?.parse().ok()?;
         let waited_system: u64 = fields.next()?.parse().ok()?;
@@ -34,6 +36,7 @@ impl ProcessStat {
         Some(Self {
             pid: pid.parse().ok()?,
             parent,
+            group,
             zombie,
             own_ticks: user.saturating_add(system),
             waited_ticks: waited_user.saturating_add(waited_system),
@@ -107,12 +110,22 @@ pub(crate) fn open_files(pid: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_odd(line in "[0-9]* (\\PC*) .( -?[0-9]*)*") {
+            let _ = ProcessStat::parse(&line);
+        }
+    }
 
     fn process(pid: u32, parent: u32) -> ProcessStat {
         ProcessStat {
             pid,
             parent,
+            group: 1,
             zombie: false,
             own_ticks: 0,
             waited_ticks: 0,
@@ -122,11 +135,12 @@ mod tests {
 
     #[test]
     fn a_stat_line_is_read_even_with_a_wild_name() {
-        let line = "4242 (a) S 1) R 17 4242 4242 0 -1 4194304 1 2 3 4 50 7 11 13 20 0 1 0 12345 1000000 321 \
+        let line = "4242 (a) S 1) R 17 4240 4242 0 -1 4194304 1 2 3 4 50 7 11 13 20 0 1 0 12345 1000000 321 \
                     18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
         let expected = ProcessStat {
             pid: 4242,
             parent: 17,
+            group: 4240,
             zombie: false,
             own_ticks: 57,
             waited_ticks: 24,

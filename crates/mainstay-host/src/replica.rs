@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::machine::{Action, Event, Input, Machine};
 use crate::output::LogWatch;
 use crate::probe::Target;
-use crate::{AppSpec, LogSource, Prepared, ReplicaState, Usage, needs, program};
+use crate::{AppSpec, LogSource, Prepared, ReplicaState, Snapshot, Usage, needs, program};
 
 /// Lines of output shown when it is given up or in a crash loop.
 const LAST_LINES: usize = 10;
@@ -79,11 +79,8 @@ impl Replica {
         loop {
             let level = *stop.borrow_and_update();
             let present = Arc::clone(&snapshot.borrow_and_update());
-            if *app_stop.borrow_and_update() && level == StopLevel::Run {
-                self.apply(Input::Stop);
-            } else {
-                self.consider(level, &present);
-            }
+            let alone = *app_stop.borrow_and_update();
+            self.consider(level, alone, &present);
             if level > StopLevel::Run && needs::is_at_rest(&self.machine.state()) {
                 return;
             }
@@ -93,7 +90,7 @@ impl Replica {
                 Some(_) = self.drain.join_next() => Wake::Input(Input::Drained),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => Wake::Input(Input::Tick),
                 Some(request) = restarts.recv() => Wake::Restart(request),
-                Ok(()) = snapshot.changed() => Wake::Look,
+                Ok(()) = snapshot.changed(), if self.watches_others(level) => Wake::Look,
                 Ok(()) = stop.changed() => Wake::Look,
                 Ok(()) = app_stop.changed() => Wake::Look,
             };
@@ -105,8 +102,8 @@ impl Replica {
         }
     }
 
-    /// Looks at what the others do and whether to stop.
-    fn consider(&mut self, level: StopLevel, snapshot: &crate::Snapshot) {
+    /// Looks at what the others do and whether to stop, with all or `alone`.
+    fn consider(&mut self, level: StopLevel, alone: bool, snapshot: &Snapshot) {
         match level {
             StopLevel::Kill => self.apply(Input::Kill),
             StopLevel::Stop => {
@@ -115,6 +112,7 @@ impl Replica {
                     self.apply(Input::Stop);
                 }
             }
+            StopLevel::Run if alone => self.apply(Input::Stop),
             StopLevel::Run => {
                 if matches!(self.machine.state(), ReplicaState::Waiting(_)) {
                     let verdict = needs::verdict(&self.spec.needs, &self.context.specs, snapshot);
@@ -124,7 +122,17 @@ impl Replica {
         }
     }
 
+    /// Whether the state of others can make a difference now.
+    fn watches_others(&self, level: StopLevel) -> bool {
+        level == StopLevel::Stop || matches!(self.machine.state(), ReplicaState::Waiting(_))
+    }
+
     fn begin_restart(&mut self, request: RestartRequest) {
+        if *self.context.stop.borrow() > StopLevel::Run {
+            // One who no longer waits does not care.
+            let _ = request.send(Err("was not restarted: Mainstay stops".to_owned()));
+            return;
+        }
         self.restarting = Some(Restarting {
             request,
             before: self.machine.restarts(),

@@ -26,15 +26,7 @@ pub(crate) async fn run(context: Arc<Context>) {
         }
         // Reading /proc blocks, and this runtime may serve calls.
         let measured = tokio::task::spawn_blocking(move || measure(&guards)).await;
-        for (slot, usage) in measured.unwrap_or_default() {
-            context.board.update(slot, |status| {
-                let changed = status.usage != usage && status.pid.is_some();
-                if changed {
-                    status.usage = usage;
-                }
-                changed
-            });
-        }
+        context.board.update_usage(&measured.unwrap_or_default());
     }
 }
 

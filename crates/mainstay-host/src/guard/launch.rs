@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 /// Exit code when the program could not be run (as shells do).
 const NOT_RUN: u8 = 127;
 
-/// Becomes `command`. Standard input is a pipe to the guard: it closes when the program runs, and gets the error number
+/// Becomes `command`. Standard input is a socket to the guard: it closes when the program runs, and gets the error number
 /// when it does not.
 pub(super) fn run(guard: &OsStr, command: &[OsString]) -> ExitCode {
     let Some((program, args)) = command.split_first() else {
@@ -24,7 +24,7 @@ pub(super) fn run(guard: &OsStr, command: &[OsString]) -> ExitCode {
     ExitCode::from(NOT_RUN)
 }
 
-/// Returns only when it failed: with the pipe and the reason, or without when there is not even a pipe.
+/// Returns only when it failed: with that socket and the reason, or without when there is not even a socket.
 fn launch(guard: &OsStr, program: &OsStr, args: &[OsString]) -> io::Result<(File, io::Error)> {
     let report = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?);
     let prepared = (|| -> io::Result<()> {

@@ -99,7 +99,16 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_odd(line in ".*") {
+            let _ = Report::parse(&line);
+        }
+    }
 
     #[test]
     fn what_one_writes_the_other_reads() {

@@ -1,7 +1,6 @@
 //! The stage that guards: starts the app, passes signals on, reaps, and leaves nothing behind.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -23,7 +22,7 @@ use crate::proc_fs::ProcessTable;
 const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 
 /// How often the killing is repeated: what forks meanwhile is caught by the next round.
-const KILL_ROUND: Duration = Duration::from_millis(10);
+const KILL_ROUND: Duration = Duration::from_millis(20);
 
 /// After this long the rest cannot be killed (another user's process, one stuck in the kernel).
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -43,10 +42,12 @@ struct Guard {
     /// The app: also its process group once it has started.
     child: Pid,
     /// Closes when the app's program runs.
-    launch: Option<File>,
+    launch: Option<UnixStream>,
     /// Whether the app was asked to end, so that the host decides how long that may take.
     asked: bool,
     ended: bool,
+    /// What it left has been asked to end.
+    leftovers_asked: bool,
     /// When what is left of an app that ended is killed.
     kill_at: Option<Timestamp>,
     /// Since when everything is being killed.
@@ -69,9 +70,10 @@ impl Guard {
             host,
             signals,
             child,
-            launch: Some(File::from(launch)),
+            launch: Some(launch),
             asked: false,
             ended: false,
+            leftovers_asked: false,
             kill_at: None,
             killing: None,
         })
@@ -91,7 +93,7 @@ impl Guard {
                 if now.since(since) > KILL_LIMIT {
                     return Err(io::Error::from(io::ErrorKind::TimedOut));
                 }
-                self.signal_all(Signal::KILL);
+                self.signal_all(Signal::KILL, Whom::All);
             }
         }
     }
@@ -174,11 +176,16 @@ impl Guard {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) if pid == self.child => self.app_ended(status),
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
-                Ok(None) => return true,
+                Ok(None) => break,
                 // No child, and as everything orphaned below becomes one: nothing at all.
                 Err(_) => return false,
             }
         }
+        if self.ended && !self.leftovers_asked {
+            self.leftovers_asked = true;
+            self.ask_leftovers();
+        }
+        true
     }
 
     fn app_ended(&mut self, status: WaitStatus) {
@@ -190,11 +197,18 @@ impl Guard {
             Exit::Signal,
         );
         self.report(Report::Ended(exit));
-        let left = self.signal_all(Signal::TERM);
-        if left > 0 && !self.asked {
-            self.report(Report::Left(left));
-        }
-        if !self.asked {
+    }
+
+    /// Asks what the app left behind to end. If the app itself was asked, so was its group, and the host says how long
+    /// that may take.
+    fn ask_leftovers(&mut self) {
+        if self.asked {
+            self.signal_all(Signal::TERM, Whom::Elsewhere);
+        } else {
+            let left = self.signal_all(Signal::TERM, Whom::All);
+            if left > 0 {
+                self.report(Report::Left(left));
+            }
             self.kill_at = Some(self.clock.now() + LEFTOVER_GRACE);
         }
     }
@@ -208,26 +222,30 @@ impl Guard {
         let Some(signal) = Signal::from_named_raw(number) else {
             return;
         };
-        if self.ended {
-            self.signal_all(signal);
-        } else if kill_process_group(self.child, signal).is_err() {
-            // Its group does not exist yet.
-            let _ = kill_process(self.child, signal);
+        // What is stopped would not notice before it goes on.
+        for signal in [signal, Signal::CONT] {
+            if self.ended {
+                self.signal_all(signal, Whom::All);
+            } else if kill_process_group(self.child, signal).is_err() {
+                // Its group does not exist yet.
+                let _ = kill_process(self.child, signal);
+            }
         }
     }
 
-    /// Signals everything below the guard; says how many there were.
-    fn signal_all(&self, signal: Signal) -> u32 {
+    /// Signals what is below the guard; says how many that were.
+    fn signal_all(&self, signal: Signal, whom: Whom) -> u32 {
         // First the group, at one stroke: processes that fork fast cannot outrun it. Once the app is reaped its number
         // may belong to a stranger; only without /proc it is all there is.
         let by_group = !self.ended || cfg!(not(target_os = "linux"));
-        let group = by_group && kill_process_group(self.child, signal).is_ok();
+        let group = by_group && whom == Whom::All && kill_process_group(self.child, signal).is_ok();
+        let own_group = self.child.as_raw_nonzero().get().unsigned_abs();
         let table = ProcessTable::read();
         let mut count = 0;
-        let descendants = table.descendants(std::process::id());
-        for process in descendants.into_iter().filter(|process| !process.zombie) {
+        for process in table.descendants(std::process::id()) {
+            let wanted = !process.zombie && (whom == Whom::All || process.group != own_group);
             let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-            if let Some(pid) = pid {
+            if let Some(pid) = pid.filter(|_| wanted) {
                 count += 1;
                 let _ = kill_process(pid, signal);
             }
@@ -236,13 +254,21 @@ impl Guard {
     }
 }
 
+/// Which of the processes below the guard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    All,
+    /// Those that have left the app's process group.
+    Elsewhere,
+}
+
 /// Starts the `launch` stage. It needs the hidden argument again, which is what precedes the guard's own arguments.
-fn launch(command: &[OsString]) -> io::Result<(OwnedFd, Pid)> {
+fn launch(command: &[OsString]) -> io::Result<(UnixStream, Pid)> {
     // Before the last one, which is this stage.
     let all: Vec<OsString> = std::env::args_os().collect();
     let hidden = all.get(1..all.len().saturating_sub(1)).unwrap_or_default();
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    rustix::io::ioctl_fionbio(&read, true)?;
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
     #[expect(
         clippy::disallowed_methods,
         reason = "this crate is the one that starts processes"
@@ -252,7 +278,7 @@ fn launch(command: &[OsString]) -> io::Result<(OwnedFd, Pid)> {
         .arg(super::LAUNCH)
         .arg(std::process::id().to_string())
         .args(command)
-        .stdin(Stdio::from(write))
+        .stdin(Stdio::from(OwnedFd::from(write)))
         .spawn()?;
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     pid.map(|pid| (read, pid))

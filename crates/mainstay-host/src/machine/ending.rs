@@ -52,8 +52,8 @@ impl Machine {
     pub(super) fn end(&mut self, why: Why, step: Step, now: Timestamp) {
         match &mut self.phase {
             Phase::Ending(ending) => {
-                // Nothing overrides that it shall stop.
-                if ending.why != Why::Asked {
+                // The last word counts, but no failure on the way takes back that it shall stop.
+                if ending.why != Why::Asked || why == Why::Restart {
                     ending.why = why;
                 }
                 if step == Step::Killed && ending.step != Step::Killed {

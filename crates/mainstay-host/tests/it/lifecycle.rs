@@ -1,10 +1,12 @@
 //! Start, end, restart, stop.
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use mainstay_host::{Exit, ReplicaState, Restart};
 
-use crate::support::{World, app, shell};
+use crate::support::{World, app, dir, shell, until};
 
 #[tokio::test]
 async fn an_app_runs_says_something_and_is_stopped() {
@@ -84,6 +86,47 @@ async fn a_missing_program_fails_once_and_is_named() {
 }
 
 #[tokio::test]
+async fn a_script_whose_interpreter_is_missing_is_explained() {
+    let dir = dir();
+    let script = dir.path().join("script");
+    let mut file = std::fs::OpenOptions::new();
+    let mut file = file.create(true).write(true).mode(0o755).open(&script).unwrap();
+    file.write_all(b"#!/no/such/interpreter\n").unwrap();
+    drop(file);
+    let mut spec = shell("odd", "");
+    spec.command = vec!["./script".to_owned()];
+    spec.dir = dir.path().to_owned();
+    let world = World::start(vec![spec]);
+    world
+        .until_line("failed: `./script` cannot be run: its interpreter does not exist")
+        .await;
+    assert_eq!(world.replica("odd", 1).restarts, 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_missing_directory_is_named() {
+    let mut spec = shell("lost", "true");
+    spec.dir = "/no/such/directory".into();
+    let world = World::start(vec![spec]);
+    let reason = "its working directory `/no/such/directory` does not exist".to_owned();
+    world.until_state("lost", ReplicaState::Failed(reason)).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn variables_of_the_replica_win_over_those_of_the_app() {
+    let mut spec = shell("env", "echo $A $B $REPLICA; test -n \"$PATH\"");
+    spec.env = [("A", "1"), ("B", "2"), ("A", "3"), ("REPLICA", "none")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec();
+    let world = World::start(vec![spec]);
+    world.until_state("env", ReplicaState::Completed).await;
+    assert!(world.log().await.contains(&"env-1 3 2 env-1".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn second_stop_kills() {
     let mut spec = shell(
         "stubborn",
@@ -106,11 +149,24 @@ async fn one_app_is_stopped_and_started_again_while_the_others_run() {
     let web = world.until_state("web", ReplicaState::Ready).await;
     let worker = world.until_state("worker", ReplicaState::Ready).await;
     world.handle.stop_app(&app("worker")).unwrap();
-    world.until_state("worker", ReplicaState::Stopped).await;
+    let stopped = world.until_state("worker", ReplicaState::Stopped).await;
+    assert_eq!(stopped.restarts, 0);
     world.handle.restart(&app("worker")).unwrap();
     let again = world.until_state("worker", ReplicaState::Ready).await;
     assert_ne!(again.pid, worker.pid);
     assert_eq!(world.replica("web", 1).pid, web.pid);
     assert!(world.handle.stop_app(&app("nobody")).is_err());
     world.stop().await;
+}
+
+#[tokio::test]
+async fn even_a_stopped_process_is_asked_to_end() {
+    let mut spec = shell("frozen", "kill -STOP $$; sleep 1000");
+    spec.stop.grace = Duration::from_hours(1);
+    let world = World::start(vec![spec]);
+    let pid = world.until("frozen", 1, |status| status.pid.is_some()).await.pid;
+    let stat = format!("/proc/{}/stat", pid.unwrap());
+    until(|| std::fs::read_to_string(&stat).unwrap().contains(") T ")).await;
+    world.stop().await;
+    assert_eq!(world.replica("frozen", 1).last_exit, Some(Exit::Signal(15)));
 }

@@ -108,6 +108,23 @@ async fn a_killed_host_leaves_no_orphan() {
     }
 }
 
+#[tokio::test]
+async fn not_even_host_and_guard_together_leave_the_app() {
+    let dir = dir();
+    let mut host = host_in_a_process(dir.path());
+    let family = family(dir.path()).await;
+    // Stopped, it cannot do anything about the death of the guard.
+    kill_process(pid(host.id()), Signal::STOP).unwrap();
+    kill(parent_of(family.main));
+    until_gone(family.main).await;
+    kill(host.id());
+    host.wait().unwrap();
+    // Its children are out of reach of any parent's death; only a guard can find those.
+    for group in [family.main, family.others[1]] {
+        kill_process_group(pid(group), Signal::KILL).unwrap();
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "the test needs a host that it can kill")]
 fn host_in_a_process(dir: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())

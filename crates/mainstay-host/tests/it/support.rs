@@ -148,20 +148,26 @@ async fn connect(port: u16) -> Result<(), String> {
     connected.map(drop).map_err(|error| error.to_string())
 }
 
-/// The number in a file that a script writes, once it is there.
-pub(crate) async fn pid_in(file: &Path) -> u32 {
-    let read = async {
-        loop {
-            if let Ok(text) = std::fs::read_to_string(file)
-                && let Ok(pid) = text.trim().parse()
-            {
-                return pid;
-            }
-            // Files have no event that std could wait for.
+/// Waits for something that has no event to wait for.
+pub(crate) async fn until(mut reached: impl FnMut() -> bool) {
+    let looked = async {
+        while !reached() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(LIMIT, read).await.unwrap()
+    tokio::time::timeout(LIMIT, looked).await.unwrap();
+}
+
+/// The number in a file that a script writes, once it is there.
+pub(crate) async fn pid_in(file: &Path) -> u32 {
+    let mut pid = None;
+    until(|| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        pid = text.trim().parse().ok();
+        pid.is_some()
+    })
+    .await;
+    pid.unwrap()
 }
 
 /// Waits until a process has ended; it need not be a child.

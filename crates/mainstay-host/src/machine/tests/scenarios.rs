@@ -318,14 +318,18 @@ fn a_restart_on_purpose_drains_and_starts_without_a_wait() {
 }
 
 #[test]
-fn a_stop_wins_over_a_restart() {
-    let (mut bench, _) = Bench::started(&spec(), None);
-    bench.apply(Input::Restart);
-    bench.apply(Input::Stop);
-    bench.apply(Input::Restart);
-    bench.apply(Input::Ended(Exit::Code(0)));
-    bench.apply(Input::Gone);
-    assert_eq!(bench.state(), ReplicaState::Stopped);
+fn of_stop_and_restart_the_last_word_counts() {
+    for (inputs, started) in [
+        ([Input::Restart, Input::Stop], false),
+        ([Input::Stop, Input::Restart], true),
+    ] {
+        let (mut bench, _) = Bench::started(&spec(), None);
+        for input in inputs {
+            bench.apply(input);
+        }
+        bench.apply(Input::Ended(Exit::Code(0)));
+        assert_eq!(bench.apply(Input::Gone).contains(&Action::Start), started);
+    }
 }
 
 #[test]
