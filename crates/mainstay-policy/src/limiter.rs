@@ -1,66 +1,79 @@
 //! How many calls a replica is given at a time: a gradient limiter.
 
+mod gradient;
+mod latency;
+mod probe;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
 
 use crate::Outcome;
+use gradient::{Gradient, Window};
+use latency::Latencies;
 
 /// Bounds of the learnt limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitPolicy {
     /// Where it starts.
     pub initial: u32,
-    /// It never falls below.
+    /// It never falls below; at least 1.
     pub min: u32,
     /// It never rises above: the SLA's `concurrency`, where given.
     pub max: u32,
-    /// The latency the SLA promises, which the limiter may use as a hint of what is normal.
+    /// The latency the SLA promises: what is slower is not taken for normal without a closer look.
     pub latency: Duration,
 }
 
 /// A gradient limiter: compares the latency of now with the normal one.
+///
+/// Each call costs a handful of relaxed atomic operations. The decision at the end of a window is made by the one call
+/// that ends it; the lock around it is only ever tried, never waited for.
 #[derive(Debug)]
 pub struct Limiter {
     limit: AtomicU32,
     in_flight: AtomicU32,
     /// Most calls under way in this window.
     peak: AtomicU32,
+    /// The latencies of this window: their number (low bits) and the sum of their logarithms, so that one addition
+    /// counts a call.
+    latencies: AtomicU64,
+    /// The sum of the squares of the logarithms.
+    squares: AtomicU64,
+    /// Calls of this window that the callee refused.
+    refused: AtomicU64,
+    /// When the window ends, in nanoseconds.
     window_ends: AtomicU64,
-    /// The latencies of this window: their number and the sum of their logarithms in one word.
-    samples: AtomicU64,
+    /// Calls that started before say nothing, in nanoseconds.
+    counts_from: AtomicU64,
+    /// The typical latency without a queue, in nanoseconds.
+    normal: AtomicU64,
     gradient: Mutex<Gradient>,
 }
 
-#[derive(Debug)]
-struct Gradient {
-    policy: LimitPolicy,
-    limit: f64,
-    /// Log2 of the normal latency.
-    normal: Option<f64>,
-}
-
-const WINDOW: Duration = Duration::from_millis(100);
+/// Bits of the number of latencies: a window of two seconds has room for eight million calls a second.
 const COUNT_BITS: u32 = 24;
-const FRACTION: f64 = 256.0;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+/// Logarithms are counted in so many parts of one.
+const LOG_PARTS: f64 = 256.0;
 
 impl Limiter {
     /// A limiter at its initial limit.
     pub fn new(policy: LimitPolicy, now: Timestamp) -> Self {
-        let limit = policy.initial.clamp(policy.min, policy.max.max(policy.min));
+        let gradient = Gradient::new(policy, now);
         Self {
-            limit: AtomicU32::new(limit),
+            limit: AtomicU32::new(gradient.limit()),
             in_flight: AtomicU32::new(0),
             peak: AtomicU32::new(0),
-            window_ends: AtomicU64::new((now + WINDOW).as_nanos()),
-            samples: AtomicU64::new(0),
-            gradient: Mutex::new(Gradient {
-                limit: f64::from(limit),
-                normal: None,
-                policy,
-            }),
+            latencies: AtomicU64::new(0),
+            squares: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            window_ends: AtomicU64::new((now + gradient.window()).as_nanos()),
+            counts_from: AtomicU64::new(0),
+            normal: AtomicU64::new(0),
+            gradient: Mutex::new(gradient),
         }
     }
 
@@ -74,71 +87,96 @@ impl Limiter {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// Takes a place when one is free.
+    /// The typical latency while no calls wait inside the callee, as learnt; zero before the first answers.
+    pub fn normal_latency(&self) -> Duration {
+        Duration::from_nanos(self.normal.load(Ordering::Relaxed))
+    }
+
+    /// Takes a place when one is free. Each `true` is followed by one [`Limiter::finish`].
     pub fn try_start(&self) -> bool {
         let limit = self.limit();
         self.in_flight
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |calls| {
-                (calls < limit).then(|| calls + 1)
+                (calls < limit).then_some(calls + 1)
             })
             .is_ok()
     }
 
     /// Gives the place back and learns from the call: `latency` from start to the end of the answer's head.
     /// `true` when the limit changed.
+    ///
+    /// A failure that came quickly says nothing about load; one that took longer than normal, like a timeout, does.
     pub fn finish(&self, latency: Duration, outcome: Outcome, now: Timestamp) -> bool {
-        let before = self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        if before > self.peak.load(Ordering::Relaxed) {
-            self.peak.fetch_max(before, Ordering::Relaxed);
+        let calls = self.in_flight.fetch_sub(1, Ordering::AcqRel);
+        if calls > self.peak.load(Ordering::Relaxed) {
+            self.peak.fetch_max(calls, Ordering::Relaxed);
         }
-        if !matches!(outcome, Outcome::Success | Outcome::Slow) {
-            return false;
+        match outcome {
+            Outcome::Success | Outcome::Slow => self.count(latency, now),
+            Outcome::Failure if latency >= self.normal_latency() => self.count(latency, now),
+            Outcome::Rejected => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Outcome::Failure | Outcome::Cancelled => return false,
+        }
+        now.as_nanos() >= self.window_ends.load(Ordering::Relaxed) && self.end_window(now)
+    }
+
+    fn count(&self, latency: Duration, now: Timestamp) {
+        if (now - latency).as_nanos() < self.counts_from.load(Ordering::Relaxed) {
+            return;
         }
         let nanos = latency.as_nanos().max(1) as f64;
-        let log = (nanos.log2() * FRACTION) as u64;
-        self.samples.fetch_add((log << COUNT_BITS) + 1, Ordering::Relaxed);
-        if now.as_nanos() < self.window_ends.load(Ordering::Relaxed) {
-            return false;
-        }
-        self.update(now)
+        let log = (nanos.log2() * LOG_PARTS) as u64;
+        self.latencies
+            .fetch_add((log << COUNT_BITS) + 1, Ordering::Relaxed);
+        self.squares.fetch_add(log * log, Ordering::Relaxed);
     }
 
-    fn update(&self, now: Timestamp) -> bool {
-        let mut gradient = match self.gradient.try_lock() {
-            Ok(gradient) => gradient,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
+    fn end_window(&self, now: Timestamp) -> bool {
+        let Some(mut gradient) = self.try_lock() else {
+            return false;
         };
-        if now.as_nanos() < self.window_ends.load(Ordering::Relaxed) {
+        let ends = self.window_ends.load(Ordering::Relaxed);
+        let latest = ends.saturating_add(2 * gradient.window().as_nanos() as u64);
+        let seen =
+            (self.latencies.load(Ordering::Relaxed) & COUNT_MASK) + self.refused.load(Ordering::Relaxed);
+        let is_complete = seen >= gradient.window_calls() || (seen > 0 && now.as_nanos() >= latest);
+        // Another call may have ended the window in between.
+        if now.as_nanos() < ends || !is_complete {
             return false;
         }
+        gradient.update(self.take_window(), now);
+        self.counts_from
+            .store(gradient.counts_from().as_nanos(), Ordering::Relaxed);
+        self.normal
+            .store(gradient.normal().as_nanos() as u64, Ordering::Relaxed);
         self.window_ends
-            .store((now + WINDOW).as_nanos(), Ordering::Relaxed);
-        let samples = self.samples.swap(0, Ordering::Relaxed);
-        let count = samples & ((1 << COUNT_BITS) - 1);
-        let peak = self.peak.swap(0, Ordering::Relaxed);
-        if count == 0 {
-            return false;
-        }
-        let latency = (samples >> COUNT_BITS) as f64 / FRACTION / count as f64;
-        let limit = gradient.update(latency, peak);
+            .store((now + gradient.window()).as_nanos(), Ordering::Relaxed);
+        let limit = gradient.limit();
         self.limit.swap(limit, Ordering::Relaxed) != limit
     }
-}
 
-impl Gradient {
-    fn update(&mut self, latency: f64, peak: u32) -> u32 {
-        let normal = self.normal.unwrap_or(latency);
-        self.normal = Some(normal + if latency < normal { 0.5 } else { 0.005 } * (latency - normal));
-        let gradient = (1.1 * (normal - latency).exp2()).clamp(0.5, 1.0);
-        let target = gradient * self.limit + self.limit.sqrt();
-        let idle = f64::from(peak) < self.limit / 2.0;
-        if !idle {
-            self.limit = target.clamp(
-                f64::from(self.policy.min.max(1)),
-                f64::from(self.policy.max.max(self.policy.min).max(1)),
-            );
+    fn take_window(&self) -> Window {
+        let latencies = self.latencies.swap(0, Ordering::Relaxed);
+        let squares = self.squares.swap(0, Ordering::Relaxed);
+        Window {
+            latencies: Latencies {
+                count: (latencies & COUNT_MASK) as f64,
+                sum: (latencies >> COUNT_BITS) as f64 / LOG_PARTS,
+                squares: squares as f64 / (LOG_PARTS * LOG_PARTS),
+            },
+            peak: self.peak.swap(0, Ordering::Relaxed),
+            refused: self.refused.swap(0, Ordering::Relaxed) as f64,
         }
-        self.limit as u32
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Gradient>> {
+        match self.gradient.try_lock() {
+            Ok(gradient) => Some(gradient),
+            // The numbers are whole after each step, and a limit must be found whatever happened.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

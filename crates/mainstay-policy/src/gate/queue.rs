@@ -29,14 +29,21 @@ struct Class {
     standing_since: Timestamp,
 }
 
-/// A class of higher priority may stand for that many times longer than the one below it before it is shed: when it
-/// fits into the capacity it drains again, and what is shed until then should be what matters least.
-const PATIENCE: u32 = 2;
+/// How many intervals critical calls may stand: when they fit they drain again, and until then others can be shed.
+const CRITICAL_PATIENCE: u32 = 10;
 
 impl Class {
+    fn oldest_wait(&self, now: Timestamp) -> Duration {
+        let oldest = self.waiters.first_key_value();
+        oldest.map_or(Duration::ZERO, |(_, waiter)| now.since(waiter.since))
+    }
+
     /// Whether it has stood for so long that it will not drain by itself.
     fn is_standing(&self, priority: Priority, policy: &QueuePolicy, now: Timestamp) -> bool {
-        let patience = policy.interval * PATIENCE.pow(priority as u32);
+        let patience = match priority {
+            Priority::Critical => policy.interval * CRITICAL_PATIENCE,
+            _ => policy.interval,
+        };
         !self.waiters.is_empty() && now.since(self.standing_since) > patience
     }
 }
@@ -139,7 +146,8 @@ impl Queue {
         for priority in Priority::ALL.into_iter().rev() {
             let policy = &self.policy;
             let class = &mut self.classes[priority as usize];
-            let next = if class.is_standing(priority, policy, now) {
+            let presses = priority < Priority::Critical && class.oldest_wait(now) > policy.target;
+            let next = if presses || class.is_standing(priority, policy, now) {
                 class.waiters.pop_last()
             } else {
                 class.waiters.pop_first()

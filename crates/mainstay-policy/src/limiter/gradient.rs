@@ -1,0 +1,277 @@
+//! What the limiter decides at the end of a window. No atomics, no clock.
+
+use std::time::Duration;
+
+use mainstay_base::{Rng, SplitMix64, Timestamp};
+
+use super::LimitPolicy;
+use super::latency::{EXPONENTIAL_SPREAD, Latencies};
+use super::probe::{Level, Probe, Verdict};
+
+/// A window is at least so long ...
+const MIN_WINDOW: Duration = Duration::from_millis(100);
+/// ... and so many typical latencies, for a change of the limit shows only in the calls that start after it ...
+const WINDOW_LATENCIES: u32 = 3;
+/// ... but not longer.
+const MAX_WINDOW: Duration = Duration::from_secs(2);
+/// So many calls make a window, if they come within thrice its time.
+const WINDOW_CALLS: u64 = 16;
+
+/// Latency of now beside the normal one that is fine.
+const TOLERANCE: f64 = 1.1;
+/// A difference of so many standard errors may be chance.
+const CHANCE: f64 = 1.5;
+/// The least that the limit keeps in one window.
+const MIN_GRADIENT: f64 = 0.5;
+/// As above, when the callee itself refuses calls.
+const MIN_GRADIENT_REFUSED: f64 = 0.8;
+/// Calls beyond the knee, as a multiple of the root of the limit, for a callee with exponentially distributed times.
+const HEADROOM: f64 = 0.6;
+/// The headroom of the most regular callee, as a share of that.
+const MIN_HEADROOM_SHARE: f64 = 0.3;
+const MIN_HEADROOM: f64 = 0.25;
+/// Growth doubles so many times at most.
+const MAX_DOUBLINGS: u32 = 8;
+
+/// How fast the normal latency follows what is seen while the limit is not reached.
+const NORMAL_MEMORY_S: f64 = 5.0;
+/// Longest time without seeing the callee uncrowded before it is looked at.
+const PROBE_PAUSE: Duration = Duration::from_secs(10);
+/// As above, after a look that told something new.
+const NEXT_PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// A look is followed by a pause of so many times its length.
+const PROBE_PAUSE_FACTOR: u32 = 20;
+/// How far below the supposed knee a look is taken.
+const BELOW_KNEE: f64 = 0.85;
+/// Latency beyond what the headroom explains that calls for a look, ...
+const SURPRISE: f64 = 1.5;
+/// ... in so many windows in a row.
+const SURPRISE_WINDOWS: u32 = 3;
+
+/// What was seen in a window.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Window {
+    pub(super) latencies: Latencies,
+    /// Most calls under way at a time.
+    pub(super) peak: u32,
+    /// Calls that the callee refused.
+    pub(super) refused: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Phase {
+    /// The limit follows the gradient.
+    Cruise,
+    /// The limit is low for a look, since then.
+    Probe(Probe, Timestamp),
+    /// The limit is back: a window that still shows the low one.
+    Refill,
+}
+
+/// The limit and what it rests on.
+#[derive(Debug)]
+pub(super) struct Gradient {
+    policy: LimitPolicy,
+    limit: f64,
+    phase: Phase,
+    /// Latencies without a queue inside the callee.
+    normal: Latencies,
+    /// Latencies of late, at about this limit.
+    recent: Latencies,
+    updated_at: Timestamp,
+    /// When to look, if the limit is reached until then.
+    probe_at: Timestamp,
+    /// Windows in a row in which the limit was reached and the latency normal.
+    calm_windows: u32,
+    /// Windows in a row in which the latency was far from what the limit explains.
+    surprising_windows: u32,
+}
+
+impl Gradient {
+    pub(super) fn new(policy: LimitPolicy, now: Timestamp) -> Self {
+        let mut gradient = Self {
+            limit: f64::from(policy.initial),
+            policy,
+            phase: Phase::Cruise,
+            normal: Latencies::default(),
+            recent: Latencies::default(),
+            updated_at: now,
+            probe_at: now,
+            calm_windows: 0,
+            surprising_windows: 0,
+        };
+        gradient.keep_bounds();
+        gradient
+    }
+
+    fn min(&self) -> f64 {
+        f64::from(self.policy.min.max(1))
+    }
+
+    fn keep_bounds(&mut self) {
+        let max = f64::from(self.policy.max).max(self.min());
+        self.limit = self.limit.clamp(self.min(), max);
+    }
+
+    /// The limit of now.
+    pub(super) fn limit(&self) -> u32 {
+        let limit = match self.phase {
+            Phase::Probe(probe, _) => probe.limit(),
+            Phase::Cruise | Phase::Refill => self.limit,
+        };
+        limit.round() as u32
+    }
+
+    /// The typical latency without a queue; zero when it is not known.
+    pub(super) fn normal(&self) -> Duration {
+        self.normal.typical()
+    }
+
+    /// Calls that started before this moment say nothing.
+    pub(super) fn counts_from(&self) -> Timestamp {
+        match self.phase {
+            // Until the first call that found the lower limit has ended, there may be a queue of the higher one.
+            Phase::Probe(probe, since) if !probe.counts() => since,
+            _ => Timestamp::ZERO,
+        }
+    }
+
+    /// How long the next window is.
+    pub(super) fn window(&self) -> Duration {
+        let latency = self.recent.typical().max(self.normal.typical());
+        (latency * WINDOW_LATENCIES).clamp(MIN_WINDOW, MAX_WINDOW)
+    }
+
+    /// How many calls it should have.
+    pub(super) fn window_calls(&self) -> u64 {
+        match self.phase {
+            Phase::Probe(probe, _) if !probe.counts() => 1,
+            _ => WINDOW_CALLS,
+        }
+    }
+
+    /// Takes in a window.
+    pub(super) fn update(&mut self, window: Window, now: Timestamp) {
+        let elapsed = now.since(self.updated_at);
+        self.updated_at = now;
+        self.yield_to_refusals(window);
+        if window.latencies.count == 0.0 {
+            return;
+        }
+        if self.normal.count == 0.0 {
+            // Whoever starts under load must not take it for normal.
+            self.normal = Latencies::one(window.latencies.typical().min(self.policy.latency));
+        }
+        let crowded = window.peak >= self.limit();
+        match self.phase {
+            Phase::Cruise => self.cruise(window, crowded, elapsed, now),
+            Phase::Refill => self.phase = Phase::Cruise,
+            Phase::Probe(..) if !crowded => self.phase = Phase::Cruise,
+            Phase::Probe(probe, since) => {
+                match probe.update(window.latencies, self.normal, self.min()) {
+                    Verdict::Continue(probe) => self.phase = Phase::Probe(probe, since),
+                    Verdict::Lower(probe) => self.phase = Phase::Probe(probe, now),
+                    Verdict::Normal(level, above) => {
+                        // Half of what was known stays, so that normal becomes surer with each look.
+                        let normal = self.normal.fade(0.5).plus(level.latencies);
+                        self.learn(normal, level, above);
+                        self.end_probe(PROBE_PAUSE, now.since(since), now);
+                    }
+                    Verdict::Changed(level, above) => {
+                        self.learn(level.latencies, level, above);
+                        self.end_probe(NEXT_PROBE_PAUSE, now.since(since), now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A callee that refuses calls knows its own limit: additive increase, multiplicative decrease.
+    fn yield_to_refusals(&mut self, window: Window) {
+        if window.refused > 0.0 {
+            let share = window.refused / (window.refused + window.latencies.count);
+            self.limit *= (1.0 - share / 2.0).max(MIN_GRADIENT_REFUSED);
+            self.keep_bounds();
+            self.calm_windows = 0;
+        }
+    }
+
+    fn cruise(&mut self, window: Window, crowded: bool, elapsed: Duration, now: Timestamp) {
+        let count = window.latencies.count;
+        let keep = WINDOW_CALLS as f64 / (WINDOW_CALLS as f64 + count);
+        self.recent = self.recent.fade(keep).plus(window.latencies);
+        if !crowded {
+            let keep = (-elapsed.as_secs_f64() / NORMAL_MEMORY_S).exp();
+            self.normal = self.normal.fade(keep).plus(window.latencies);
+            self.probe_at = now + PROBE_PAUSE;
+        }
+        let difference = self.recent.log() - self.normal.log() - CHANCE * self.recent.noise(self.normal);
+        let excess = difference.max(0.0).exp2();
+        if crowded && excess <= 1.0 {
+            let growth = self.headroom() * f64::from(1 << self.calm_windows);
+            self.limit += growth.min(self.limit / 2.0);
+            self.calm_windows = (self.calm_windows + 1).min(MAX_DOUBLINGS);
+        } else {
+            self.calm_windows = 0;
+            let gradient = (TOLERANCE / excess).clamp(MIN_GRADIENT, 1.0);
+            let is_used = f64::from(window.peak) >= self.limit / 2.0;
+            if crowded || (is_used && gradient < 1.0) {
+                self.limit = gradient * self.limit + self.headroom();
+            }
+        }
+        self.keep_bounds();
+        self.consider_probe(excess, crowded, now);
+    }
+
+    /// Calls beyond the knee. The less regular the callee, the more it takes to keep all of it busy.
+    fn headroom(&self) -> f64 {
+        let share = (self.recent.spread() / EXPONENTIAL_SPREAD).clamp(MIN_HEADROOM_SHARE, 1.0);
+        (HEADROOM * self.limit.sqrt() * share).max(MIN_HEADROOM)
+    }
+
+    fn consider_probe(&mut self, excess: f64, crowded: bool, now: Timestamp) {
+        // Where the limit comes to rest, limit = limit * TOLERANCE / excess + headroom.
+        let explained = TOLERANCE / (1.0 - self.headroom() / self.limit).max(0.1);
+        let is_surprising = excess > SURPRISE * explained;
+        self.surprising_windows = if is_surprising {
+            self.surprising_windows + 1
+        } else {
+            0
+        };
+        if !crowded {
+            return;
+        }
+        if self.surprising_windows >= SURPRISE_WINDOWS {
+            // The limit has fallen meanwhile; the latency, which comes late, does not belong to it yet.
+            self.phase = Phase::Probe(Probe::new(self.limit.round(), None), now);
+        } else if now >= self.probe_at {
+            let excess = (self.recent.log() - self.normal.log()).max(0.0).exp2();
+            let limit = (BELOW_KNEE * self.limit / excess).max(self.limit / 2.0);
+            let above = Level {
+                limit: self.limit,
+                latencies: self.recent,
+            };
+            self.phase = Phase::Probe(Probe::new(limit.round().max(self.min()), Some(above)), now);
+        }
+    }
+
+    /// Takes what a look has shown for normal, and the limit down to the knee that follows from it.
+    fn learn(&mut self, normal: Latencies, level: Level, above: Option<Level>) {
+        self.normal = normal;
+        if let Some(above) = above {
+            let knee = above.limit * (level.latencies.log() - above.latencies.log()).exp2();
+            let limit = TOLERANCE * knee + self.headroom();
+            self.limit = self.limit.min(limit).max(level.limit);
+        }
+    }
+
+    fn end_probe(&mut self, pause: Duration, took: Duration, now: Timestamp) {
+        self.phase = Phase::Refill;
+        self.recent = Latencies::default();
+        self.surprising_windows = 0;
+        let pause = pause.max(took * PROBE_PAUSE_FACTOR);
+        // Jitter, so that the replicas of a callee do not look all at once.
+        let jitter = 0.75 + 0.5 * SplitMix64::new(now.as_nanos()).unit();
+        self.probe_at = now + pause.mul_f64(jitter);
+    }
+}

@@ -1,0 +1,105 @@
+//! How fast is the callee with fewer calls? Tells a callee that queues from one that has become slower.
+
+use super::latency::Latencies;
+
+/// Windows at the start that do not count: in the first the callee's queue drains, in the second only the quick calls
+/// have ended.
+const UNCOUNTED_WINDOWS: u32 = 2;
+/// So many calls are enough to be sure ...
+const ENOUGH_CALLS: f64 = 48.0;
+/// ... and so many windows are enough to wait for them.
+const ENOUGH_WINDOWS: u32 = 3;
+/// A difference of so many standard errors is none; one of [`CERTAIN`] is one, however few calls were seen.
+const NONE: f64 = 1.0;
+const SIGNIFICANT: f64 = 2.0;
+const CERTAIN: f64 = 3.0;
+/// How far below the supposed knee the next look goes.
+const BELOW_KNEE: f64 = 0.75;
+
+/// What was seen at a limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    pub(super) limit: f64,
+    pub(super) latencies: Latencies,
+}
+
+/// One look, at a lower limit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Probe {
+    limit: f64,
+    /// What was seen with more calls, when that can be trusted.
+    above: Option<Level>,
+    seen: Latencies,
+    windows: u32,
+}
+
+/// What a look tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Verdict {
+    /// Not enough seen.
+    Continue(Probe),
+    /// As fast as is normal.
+    Normal(Level, Option<Level>),
+    /// The callee's normal latency has changed: it does not depend on the number of calls here.
+    Changed(Level, Option<Level>),
+    /// It still depends on the number of calls: look again at a lower limit.
+    Lower(Probe),
+}
+
+impl Probe {
+    /// A look at `limit`, a whole number.
+    pub(super) fn new(limit: f64, above: Option<Level>) -> Self {
+        Self {
+            limit,
+            above,
+            seen: Latencies::default(),
+            windows: 0,
+        }
+    }
+
+    /// The limit while it lasts.
+    pub(super) fn limit(&self) -> f64 {
+        self.limit
+    }
+
+    /// Whether the windows count already.
+    pub(super) fn counts(&self) -> bool {
+        self.windows >= UNCOUNTED_WINDOWS
+    }
+
+    /// Takes in a window, in the light of what was normal before. It never goes below `min`.
+    pub(super) fn update(mut self, window: Latencies, normal: Latencies, min: f64) -> Verdict {
+        let counts = self.counts();
+        self.windows += 1;
+        if !counts {
+            return Verdict::Continue(self);
+        }
+        self.seen = self.seen.plus(window);
+        let difference = (self.seen.log() - normal.log()).abs() / self.seen.noise(normal);
+        let sure = self.seen.count >= ENOUGH_CALLS || self.windows >= UNCOUNTED_WINDOWS + ENOUGH_WINDOWS;
+        if !sure && (NONE..CERTAIN).contains(&difference) {
+            return Verdict::Continue(self);
+        }
+        let level = Level {
+            limit: self.limit,
+            latencies: self.seen,
+        };
+        if difference <= SIGNIFICANT {
+            return Verdict::Normal(level, self.above);
+        }
+        if self.limit <= min || !self.queues() {
+            return Verdict::Changed(level, self.above);
+        }
+        let knee = self.limit * (normal.log() - self.seen.log()).exp2();
+        let lower = (BELOW_KNEE * knee).clamp(self.limit / 2.0, self.limit - 1.0);
+        Verdict::Lower(Self::new(lower.round().max(min), Some(level)))
+    }
+
+    /// Whether the latency falls in proportion to the limit, as it does while calls wait inside the callee.
+    fn queues(&self) -> bool {
+        self.above.is_none_or(|above| {
+            let fell = above.latencies.log() - self.seen.log();
+            fell > (above.limit / self.limit).log2() - self.seen.noise(above.latencies)
+        })
+    }
+}
