@@ -6,6 +6,7 @@
 //! whom. Each replica runs under a [`guard`], so that nothing of it outlives Mainstay.
 
 mod board;
+mod complete;
 mod context;
 pub mod guard;
 mod handle;

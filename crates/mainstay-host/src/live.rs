@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::LogSource;
+use crate::complete;
 use crate::guard::message::Report;
 use crate::machine::{Input, ProbeKind, Try};
 use crate::output::pump;
@@ -42,10 +43,10 @@ impl Live {
         let Some(spec) = target.context.specs.get(target.app) else {
             return Err(Input::Unstartable("there is no such app".to_owned()));
         };
-        let program = spec.command.first().cloned().unwrap_or_default();
+        let command = complete::command(&spec.command, &target.own);
         let launch = Launch {
             guard: &target.context.options.guard,
-            command: &spec.command,
+            command: &command,
             dir: &spec.dir,
             env: &target.env,
         };
@@ -54,7 +55,7 @@ impl Live {
         Ok(Self {
             id: id.clone(),
             process,
-            program,
+            program: command.into_iter().next().unwrap_or_default(),
             target,
             unheard: Some(output),
             reported: false,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mainstay_base::format_duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::complete;
 use crate::context::Context;
 use crate::guard::message::Report;
 use crate::machine::{ProbeKind, Try};
@@ -23,6 +24,8 @@ pub(crate) struct Target {
     pub(crate) app: usize,
     pub(crate) port: Option<u16>,
     pub(crate) env: Arc<[(String, String)]>,
+    /// Those of them that differ from replica to replica.
+    pub(crate) own: Arc<[(String, String)]>,
     pub(crate) log: Arc<LogWatch>,
 }
 
@@ -72,6 +75,7 @@ impl Target {
 /// Runs the command where and as the app runs. It has a guard of its own, so that it cannot outlive Mainstay either.
 async fn exec(target: &Target, command: &[String]) -> Result<(), String> {
     let spec = target.spec().ok_or("no such app")?;
+    let command = &complete::command(command, &target.own);
     let program = command.first().map(String::as_str).unwrap_or_default();
     program::check(program, &spec.dir, &target.env).map_err(|error| error.to_string())?;
     let (mut process, output) = Process::spawn(Launch {

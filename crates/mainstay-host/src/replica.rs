@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::board::Slot;
+use crate::complete;
 use crate::context::{Context, StopLevel, wall_clock};
 use crate::live::Live;
 use crate::machine::{Action, Event, Input, Machine};
@@ -161,7 +162,6 @@ impl Replica {
             Input::Gone => {
                 self.pid = None;
                 self.live = None;
-                self.drain.abort_all();
                 self.context.board.set_guard(self.slot, None);
             }
             _ => {}
@@ -204,6 +204,7 @@ impl Replica {
     }
 
     fn start(&mut self) -> Result<(), Input> {
+        self.drain.abort_all();
         // A missing program is found out before a port is taken for it.
         let program = self.spec.command.first().map(String::as_str).unwrap_or_default();
         let unstartable = |error: program::ProgramError| Input::Unstartable(error.to_string());
@@ -214,11 +215,14 @@ impl Replica {
             .prepare(&self.id)
             .map_err(|error| Input::Unavailable(error.0))?;
         self.port = port;
+        let general = self.spec.env.iter();
+        let general = general.map(|(name, value)| (name.clone(), complete::complete(value, &env)));
         let target = Target {
             context: Arc::clone(&self.context),
             app: self.slot.app,
             port,
-            env: self.spec.env.iter().cloned().chain(env).collect(),
+            env: general.chain(env.iter().cloned()).collect(),
+            own: env.into(),
             log: Arc::new(LogWatch::new(&self.spec.probes)),
         };
         let live = Live::start(&self.id, target)?;
@@ -246,11 +250,10 @@ impl Replica {
         let state = self.machine.state();
         self.context.board.update(self.slot, |status| {
             let new_state = status.state != state;
-            // Another reason, like the next failure of the same probe, is no new state.
-            if std::mem::discriminant(&status.state) != std::mem::discriminant(&state) {
+            if new_state {
                 status.since = wall_clock();
+                status.state = state;
             }
-            status.state = state;
             let known = (status.pid, status.port, status.restarts, status.last_exit);
             (status.pid, status.port) = (self.pid, self.port);
             (status.restarts, status.last_exit) = (self.machine.restarts(), self.machine.last_exit());

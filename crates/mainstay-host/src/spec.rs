@@ -10,11 +10,12 @@ use mainstay_base::AppId;
 pub struct AppSpec {
     /// Its name.
     pub app: AppId,
-    /// Program and arguments; never empty.
+    /// Program and arguments; never empty. `${NAME}` stands for a variable of [`crate::Prepared`].
     pub command: Vec<String>,
     /// Working directory.
     pub dir: PathBuf,
     /// Variables of the manifest and its env files, in this order; a later one wins. The replica's own come after.
+    /// `${NAME}` stands for one of those.
     pub env: Vec<(String, String)>,
     /// How many copies.
     pub replicas: u32,
@@ -40,9 +41,9 @@ pub struct Need {
 /// Until when another app is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Every replica's process runs, or ended well.
+    /// Every replica's process runs.
     Started,
-    /// Every replica is ready, or has been and ended well since.
+    /// Every replica is ready.
     Healthy,
     /// It ended with exit code 0.
     Completed,
@@ -122,7 +123,7 @@ pub struct RestartPolicy {
     pub restart: Restart,
     /// Wait before the first restart.
     pub backoff_min: Duration,
-    /// Longest wait. Each restart in a row doubles the wait; each wait is shorter by a random part of up to a quarter.
+    /// Longest wait; each restart in a row doubles it.
     pub backoff_max: Duration,
     /// Running this long makes the next wait the shortest again.
     pub calm: Duration,
@@ -133,7 +134,7 @@ pub struct RestartPolicy {
 /// How an app is ended.
 #[derive(Clone, Debug)]
 pub struct StopPolicy {
-    /// Signal number that asks it to end; 15 is SIGTERM, which also stands in for a real-time signal.
+    /// Signal number that asks it to end; 15 is SIGTERM.
     pub signal: i32,
     /// How long it may take before its whole process group is killed.
     pub grace: Duration,
