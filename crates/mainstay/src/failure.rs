@@ -43,6 +43,15 @@ impl Failure {
         self.code
     }
 
+    /// For a person, after the command has failed.
+    pub(crate) fn report(&self) -> String {
+        match &self.reason {
+            Reason::Message(message) => format!("mainstay: {message}"),
+            // Each begins with its own place, as compilers write it, so that editors find it.
+            Reason::Mistakes(mistakes) => mistakes.to_string().trim_end().to_owned(),
+        }
+    }
+
     /// For `--json`.
     pub(crate) fn to_json(&self) -> Value {
         match &self.reason {
@@ -68,9 +77,8 @@ impl From<Diagnostics> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            Reason::Message(message) => write!(formatter, "mainstay: {message}"),
-            // Each begins with its own place, as compilers write it, so that editors find it.
-            Reason::Mistakes(mistakes) => formatter.write_str(mistakes.to_string().trim_end()),
+            Reason::Message(message) => formatter.write_str(message),
+            Reason::Mistakes(mistakes) => mistakes.fmt(formatter),
         }
     }
 }

@@ -94,7 +94,7 @@ fn report(failure: &Failure, json: bool) {
     let text = if json {
         failure.to_json().to_string()
     } else {
-        failure.to_string()
+        failure.report()
     };
     // Nobody is left to be told when this fails.
     let _ = writeln!(io::stderr(), "{text}");

@@ -8,5 +8,11 @@
 )]
 #![expect(unreachable_pub, reason = "`pub` marks what tests may use of the harness")]
 
+mod calls;
+mod clients;
 mod command_line;
+mod faults;
+mod grpc;
 mod harness;
+mod start;
+mod supervision;

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use backend::Backend;
-pub use http::{Answer, Client};
-pub use system::{Output, System};
+pub use http::Client;
+pub use system::System;
 
 /// How long anything may take that a test waits for. Long, because machines that run tests are slow and shared; a test
 /// that passes never waits for it.

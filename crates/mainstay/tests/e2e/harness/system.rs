@@ -36,20 +36,6 @@ pub struct Output {
     pub stderr: String,
 }
 
-impl Output {
-    /// Standard output as JSON.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
-    }
-
-    /// Panics unless the command went well.
-    #[must_use]
-    pub fn good(self) -> Self {
-        assert_eq!(self.code, 0, "{self:?}");
-        self
-    }
-}
-
 impl System {
     /// Puts a system together whose manifest has this text. Its commands find the test app as `testapp`.
     pub fn with(manifest: &str) -> Builder {
@@ -86,13 +72,33 @@ impl System {
         assert_eq!(output.code, 0, "{output:?}");
     }
 
-    /// Runs a command of the binary on this system.
+    /// Runs a command of the binary on this system to its end.
     pub async fn mainstay(&self, arguments: &[&str]) -> Output {
-        let data_dir = self.data_dir();
+        let arguments = self.located(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run(&arguments, &self.env).await
+    }
+
+    /// Runs a command that has to go well, and gives what it printed.
+    pub async fn succeeds(&self, arguments: &[&str]) -> String {
+        let output = self.mainstay(arguments).await;
+        assert_eq!(output.code, 0, "{arguments:?}: {output:?}");
+        output.stdout
+    }
+
+    /// Starts a command of the binary on this system.
+    pub fn spawn(&self, arguments: &[&str]) -> Process {
+        let arguments = self.located(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Process::start(&mut command(&arguments, &self.env))
+    }
+
+    fn located(&self, arguments: &[&str]) -> Vec<String> {
         let (command, rest) = arguments.split_first().expect("a command");
+        let data_dir = self.data_dir();
         let mut all = vec![*command, "--data-dir", data_dir.to_str().expect("text")];
         all.extend(rest);
-        run(&all, &self.env).await
+        all.into_iter().map(str::to_owned).collect()
     }
 
     /// Where it keeps its data.
@@ -112,7 +118,8 @@ impl System {
 
     /// What `status --json` says.
     pub async fn status(&self) -> Value {
-        self.mainstay(&["status", "--json"]).await.good().json()
+        let text = self.succeeds(&["status", "--json"]).await;
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
     }
 
     /// The replicas of an app, as `status --json` says.
@@ -226,6 +233,11 @@ impl Builder {
         self
     }
 
+    /// Where it will keep its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Adds an argument to `mainstay run`.
     #[must_use]
     pub fn argument(mut self, argument: &str) -> Self {
@@ -250,7 +262,7 @@ impl Builder {
 
     /// Starts it and waits for nothing.
     pub fn launch(self) -> System {
-        let data_dir = self.folder.path().join("data");
+        let data_dir = self.data_dir();
         let manifest = self.manifest.to_str().expect("text").to_owned();
         let mut arguments = vec!["run", &manifest, "--data-dir", data_dir.to_str().expect("text")];
         for flag in ["--control-addr", "--ingress-addr"] {
