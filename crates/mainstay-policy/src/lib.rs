@@ -19,6 +19,7 @@
 //!
 //! Inside Mainstay the mesh runs them. Alone, they are tower layers: see [`layer`] and `examples/resilient_client.rs`.
 
+pub mod arithmetic;
 pub mod balance;
 pub mod breaker;
 mod bucket;

@@ -55,22 +55,7 @@ impl Overrides {
     /// Changes the lines that are set, and the deadline that follows from them. `caller` is as in
     /// [`derive_edge`](crate::derive::derive_edge).
     pub fn apply(&self, edge: &mut Derived<EdgePolicy, EdgeField>, caller: Option<&Promise>) {
-        type Change<T> = fn(&mut EdgePolicy, T);
-
-        fn line<T: Clone>(
-            edge: &mut Derived<EdgePolicy, EdgeField>,
-            field: EdgeField,
-            setting: Option<&Setting<T>>,
-            change: Change<T>,
-        ) {
-            if let Some(setting) = setting {
-                edge.set(field, setting.sum.clone(), setting.origin(), |policy| {
-                    change(policy, setting.value.clone());
-                });
-            }
-        }
-
-        line(
+        change(
             edge,
             EdgeField::AttemptTimeout,
             self.timeout.as_ref(),
@@ -78,7 +63,7 @@ impl Overrides {
                 policy.attempt_timeout = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::Retries,
             self.max_retries.as_ref(),
@@ -86,7 +71,7 @@ impl Overrides {
                 policy.retry.max_retries = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::Backoff,
             self.backoff.as_ref(),
@@ -94,7 +79,7 @@ impl Overrides {
                 policy.retry.backoff = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::RetryOn,
             self.retry_on.as_ref(),
@@ -102,7 +87,7 @@ impl Overrides {
                 policy.retry.retry_on = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::BreakerTrip,
             self.trip.as_ref(),
@@ -110,7 +95,7 @@ impl Overrides {
                 policy.breaker.trip = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::BreakerWindow,
             self.window.as_ref(),
@@ -118,7 +103,7 @@ impl Overrides {
                 policy.breaker.window = value;
             },
         );
-        line(
+        change(
             edge,
             EdgeField::BreakerOpen,
             self.open.as_ref(),
@@ -135,5 +120,19 @@ impl Overrides {
         if let Some(origin) = origins.into_iter().flatten().next() {
             set_call_timeout(edge, caller, &origin);
         }
+    }
+}
+
+/// Changes one line when there is a setting for it.
+fn change<T: Clone>(
+    edge: &mut Derived<EdgePolicy, EdgeField>,
+    field: EdgeField,
+    setting: Option<&Setting<T>>,
+    change: impl FnOnce(&mut EdgePolicy, T),
+) {
+    if let Some(setting) = setting {
+        edge.set(field, setting.sum.clone(), setting.origin(), |policy| {
+            change(policy, setting.value.clone());
+        });
     }
 }

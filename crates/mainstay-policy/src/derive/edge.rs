@@ -1,5 +1,6 @@
 //! What a caller does about one callee.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use mainstay_base::format_duration;
@@ -156,61 +157,27 @@ fn show_retry_on(retry_on: &RetryOn) -> String {
     }
 }
 
-/// Derives what `caller` does about `callee`. `caller` is absent for the ingress, which promises nothing. `hedge` says
+/// Derives what `caller` does about `target`. `caller` is absent for the ingress, which promises nothing. `hedge` says
 /// where hedging is asked for.
 ///
 /// The deadline of a call whose caller brings none is attempts x attempt timeout, and never more than what the caller
 /// itself promises: an answer that comes later helps nobody.
 pub fn derive_edge(
-    callee: &Promise,
+    target: &Promise,
     caller: Option<&Promise>,
     hedge: Option<Origin>,
 ) -> Derived<EdgePolicy, EdgeField> {
     use EdgeField as F;
 
-    let p99 = callee.sla.latency.p99;
-    let origin = callee.latency_origin();
-    let base = MIN_BACKOFF.max(p99 / 10);
-    let policy = EdgePolicy {
-        attempt_timeout: callee.longest(),
-        call_timeout: Duration::ZERO,
-        slow_after: p99,
-        retry: RetryPolicy {
-            max_retries: MAX_RETRIES,
-            backoff: Backoff::FullJitter {
-                base,
-                cap: p99.max(base),
-            },
-            min_left: p99,
-            retry_on: RetryOn::Failures,
-        },
-        budget: BudgetPolicy {
-            ratio: BUDGET_RATIO,
-            min_per_second: BUDGET_MIN_PER_SECOND,
-            window: WINDOW,
-        },
-        breaker: BreakerPolicy {
-            trip: Trip::FailureRatio {
-                min_calls: MIN_CALLS,
-                ratio: BREAKER_RATIO,
-            },
-            window: WINDOW,
-            open_min: OPEN_MIN,
-            open_max: OPEN_MAX,
-            ramp: RAMP,
-        },
-        hedge: hedge.as_ref().map(|_| HedgePolicy {
-            ratio: HEDGE_RATIO,
-            min_delay: HEDGE_MIN_DELAY,
-        }),
-    };
-    let p99_shown = format_duration(p99);
+    let p99 = format_duration(target.sla.latency.p99);
+    let origin = target.latency_origin();
     let hedge_sum = if hedge.is_some() {
         "asked for"
     } else {
         "not asked for"
     };
-    let mut derived = Derived::new(policy).because(F::AttemptTimeout, callee.longest_sum(), origin.clone());
+    let policy = policy(target, hedge.is_some());
+    let mut derived = Derived::new(policy).because(F::AttemptTimeout, target.longest_sum(), origin.clone());
     set_call_timeout(&mut derived, caller, &origin);
     derived
         .because(F::SlowAfter, "p99", origin.clone())
@@ -221,7 +188,7 @@ pub fn derive_edge(
         )
         .because(
             F::Backoff,
-            format!("max(10ms, p99 / 10) to p99 = {p99_shown}"),
+            format!("max(10ms, p99 / 10) to p99 = {p99}"),
             origin.clone(),
         )
         .because(F::RetryNeeds, "one more p99", origin)
@@ -250,41 +217,52 @@ pub fn derive_edge(
         .because(F::Hedge, hedge_sum, hedge.unwrap_or(Origin::Default))
 }
 
+/// The numbers themselves; the deadline is still missing.
+fn policy(target: &Promise, hedge: bool) -> EdgePolicy {
+    let p99 = target.sla.latency.p99;
+    let base = MIN_BACKOFF.max(p99 / 10);
+    EdgePolicy {
+        attempt_timeout: target.longest(),
+        call_timeout: Duration::ZERO,
+        slow_after: p99,
+        retry: RetryPolicy {
+            max_retries: MAX_RETRIES,
+            backoff: Backoff::FullJitter {
+                base,
+                cap: p99.max(base),
+            },
+            min_left: p99,
+            retry_on: RetryOn::Failures,
+        },
+        budget: BudgetPolicy {
+            ratio: BUDGET_RATIO,
+            min_per_second: BUDGET_MIN_PER_SECOND,
+            window: WINDOW,
+        },
+        breaker: BreakerPolicy {
+            trip: Trip::FailureRatio {
+                min_calls: MIN_CALLS,
+                ratio: BREAKER_RATIO,
+            },
+            window: WINDOW,
+            open_min: OPEN_MIN,
+            open_max: OPEN_MAX,
+            ramp: RAMP,
+        },
+        hedge: hedge.then_some(HedgePolicy {
+            ratio: HEDGE_RATIO,
+            min_delay: HEDGE_MIN_DELAY,
+        }),
+    }
+}
+
 /// Derives the deadline from the attempts, as they are now, and from what the caller promises.
 pub(crate) fn set_call_timeout(
     derived: &mut Derived<EdgePolicy, EdgeField>,
     caller: Option<&Promise>,
     origin: &Origin,
 ) {
-    let EdgePolicy {
-        attempt_timeout,
-        retry,
-        ..
-    } = &derived.policy;
-    let timeout = format_duration(*attempt_timeout);
-    let (all, sum) = if retry.max_retries == UNLIMITED {
-        (
-            ENDLESS,
-            format!("{} where retries have no end", format_duration(ENDLESS)),
-        )
-    } else {
-        let attempts = retry.max_retries.saturating_add(1);
-        // A jittered wait is on average far below its bound and is paid for by attempts that fail early; the waits that a
-        // Dapr policy prescribes are not.
-        let wait = match &retry.backoff {
-            Backoff::FullJitter { .. } => Duration::ZERO,
-            Backoff::Constant(wait) => *wait,
-            Backoff::Exponential { max, .. } => *max,
-        };
-        let waits = wait.saturating_mul(retry.max_retries);
-        let plus = if waits.is_zero() {
-            String::new()
-        } else {
-            format!(" + {} waits x {}", retry.max_retries, format_duration(wait))
-        };
-        let all = attempt_timeout.saturating_mul(attempts).saturating_add(waits);
-        (all, format!("{attempts} attempts x {timeout}{plus}"))
-    };
+    let (all, sum) = all_attempts(&derived.policy);
     // Nobody waits longer than the caller itself may take, when it says how long that is.
     let cap = caller.filter(|caller| caller.latency_at.is_some());
     let (value, sum, origin) = match cap {
@@ -299,6 +277,38 @@ pub(crate) fn set_call_timeout(
         _ => (all, sum, origin.clone()),
     };
     derived.set(EdgeField::CallTimeout, sum, origin, |policy| {
-        policy.call_timeout = value
+        policy.call_timeout = value;
     });
+}
+
+/// The time that all attempts with the waits between them take, and how it is reached.
+fn all_attempts(policy: &EdgePolicy) -> (Duration, String) {
+    let EdgePolicy {
+        attempt_timeout,
+        retry,
+        ..
+    } = policy;
+    if retry.max_retries == UNLIMITED {
+        return (
+            ENDLESS,
+            format!("{} where retries have no end", format_duration(ENDLESS)),
+        );
+    }
+    let attempts = retry.max_retries.saturating_add(1);
+    // A jittered wait is on average far below its bound and is paid for by attempts that fail early; the waits that a
+    // Dapr policy prescribes are not.
+    let wait = match &retry.backoff {
+        Backoff::FullJitter { .. } => Duration::ZERO,
+        Backoff::Constant(wait) => *wait,
+        Backoff::Exponential { max, .. } => *max,
+    };
+    let waits = wait.saturating_mul(retry.max_retries);
+    let mut sum = format!("{attempts} attempts x {}", format_duration(*attempt_timeout));
+    if !waits.is_zero() {
+        let _ = write!(sum, " + {} waits x {}", retry.max_retries, format_duration(wait));
+    }
+    (
+        attempt_timeout.saturating_mul(attempts).saturating_add(waits),
+        sum,
+    )
 }

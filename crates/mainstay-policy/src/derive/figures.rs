@@ -49,9 +49,9 @@ pub(super) const EJECT_FLOOR: f64 = 0.2;
 /// How long a replica is left out the first time (Finagle).
 pub(super) const EJECT_MIN: Duration = Duration::from_secs(5);
 /// How long a replica is left out at most (Finagle, Envoy).
-pub(super) const EJECT_MAX: Duration = Duration::from_secs(300);
+pub(super) const EJECT_MAX: Duration = Duration::from_mins(5);
 /// How long a call may take when its retries have no end and its caller promises nothing.
-pub(super) const ENDLESS: Duration = Duration::from_secs(60);
+pub(super) const ENDLESS: Duration = Duration::from_mins(1);
 /// The number of retries that means "without end" (Dapr's `maxRetries: -1`).
 pub const UNLIMITED: u32 = u32::MAX;
 
