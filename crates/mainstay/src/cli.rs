@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{client, daprd, run};
+use crate::{check, client, daprd, explain, run, schema};
 
 /// Runs the services of one manifest, connects them, and protects each by the SLA it promises
 #[derive(Debug, Parser)]
@@ -17,12 +17,15 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Run(run::Args),
+    Check(check::Args),
+    Explain(explain::Args),
     Status(client::status::Args),
     Logs(client::logs::Args),
     Restart(client::restart::Args),
     Stop(client::stop::Args),
     Wait(client::wait::Args),
     Daprd(Box<daprd::Args>),
+    Schema(schema::Args),
     /// Print the completion script of a shell
     Completion {
         /// The shell
@@ -35,13 +38,15 @@ impl Command {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Run(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Explain(args) => args.json,
             Self::Status(args) => args.json,
             Self::Logs(args) => args.json,
             Self::Restart(args) => args.json,
             Self::Stop(args) => args.json,
             Self::Wait(args) => args.json,
             Self::Daprd(args) => args.log_as_json,
-            Self::Completion { .. } => false,
+            Self::Completion { .. } | Self::Schema(_) => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The `mainstay` command.
 
 mod assembly;
+mod check;
 mod cli;
 mod client;
 mod clock;
@@ -8,6 +9,7 @@ mod daprd;
 mod data_dir;
 mod diagnostic;
 mod document;
+mod explain;
 mod failure;
 mod flags;
 mod manifest;
@@ -16,6 +18,7 @@ mod nofile;
 mod render;
 mod resources;
 mod run;
+mod schema;
 mod secret;
 
 use std::io::{self, Write as _};
@@ -72,6 +75,9 @@ fn perform(command: Command) -> Outcome {
         Command::Restart(args) => ask(client::restart::run(&args)),
         Command::Stop(args) => ask(client::stop::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Completion { shell } => {
             let script = cli::completion(shell);
             client::print(&String::from_utf8_lossy(&script)).map(|()| 0)

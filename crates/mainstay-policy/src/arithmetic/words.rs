@@ -74,6 +74,10 @@ impl Finding {
                 ways.iter().map(|way| way.for_service(service)).collect()
             }
             Self::Amplification(amplification) => amplification.ways(),
+            // The front door has nothing else to answer.
+            Self::SinglePoint { service, path, .. } if path.len() == 2 => {
+                vec![format!("run it twice: `replicas: 2` for {service}")]
+            }
             Self::SinglePoint {
                 service,
                 external: false,

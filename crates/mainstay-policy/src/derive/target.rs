@@ -68,6 +68,7 @@ impl Field<TargetPolicy> for TargetField {
                 format_duration(queue.target)
             ),
             Self::EjectAfter => format!("{} failures in a row", ejection.consecutive_failures),
+            Self::EjectBelow if ejection.min_success_ratio <= 0.0 => "off".to_owned(),
             Self::EjectBelow => format!(
                 "{} good of at least {} calls in {}",
                 percent(ejection.min_success_ratio),
@@ -122,7 +123,8 @@ pub fn derive_target(callee: &Promise, replicas: u32) -> Derived<TargetPolicy, T
         None => ("learnt from latency", Origin::Default),
     };
     let queue_sum = format!(
-        "what is served in time: {replicas} replicas x {max} x {} / {}",
+        "what is served in time: {} x {max} x {} / {}",
+        plural(replicas),
         format_duration(callee.longest()),
         format_duration(sla.latency.p99)
     );
@@ -149,4 +151,11 @@ pub fn derive_target(callee: &Promise, replicas: u32) -> Derived<TargetPolicy, T
         .because(F::EjectBelow, below_sum, callee.availability_origin())
         .because(F::EjectFor, "then one probe", Origin::Default)
         .because(F::Drain, callee.longest_sum(), latency)
+}
+
+fn plural(replicas: u32) -> String {
+    match replicas {
+        1 => "1 replica".to_owned(),
+        several => format!("{several} replicas"),
+    }
 }

@@ -18,7 +18,7 @@ pub(crate) type Name = Formed<NameForm>;
 /// What a system is made of: its apps, what each of them promises, and who calls whom.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend(
+#[schemars(title = "Mainstay manifest", extend(
     "patternProperties" = { "^x-": true },
     "x-later" = { "store": "until then there is no durable state to place" },
     "x-elsewhere" = {
