@@ -253,6 +253,8 @@ impl Machine {
         self.quick_ends = 0;
         match &self.phase {
             Phase::Waiting(_) => {}
+            // It never came as far as its first start: its needs still count.
+            Phase::Done(_) if self.starts == 0 => self.phase = Phase::Waiting(Vec::new()),
             Phase::Pausing { .. } | Phase::Done(_) => self.start(now),
             Phase::Launching { .. } | Phase::Running(_) | Phase::Ending(_) => {
                 self.end(Why::Restart, Step::Draining, now);

@@ -162,6 +162,7 @@ impl Replica {
             Input::Gone => {
                 self.pid = None;
                 self.live = None;
+                self.drain.abort_all();
                 self.context.board.set_guard(self.slot, None);
             }
             _ => {}
@@ -204,7 +205,6 @@ impl Replica {
     }
 
     fn start(&mut self) -> Result<(), Input> {
-        self.drain.abort_all();
         // A missing program is found out before a port is taken for it.
         let program = self.spec.command.first().map(String::as_str).unwrap_or_default();
         let unstartable = |error: program::ProgramError| Input::Unstartable(error.to_string());
@@ -250,10 +250,11 @@ impl Replica {
         let state = self.machine.state();
         self.context.board.update(self.slot, |status| {
             let new_state = status.state != state;
-            if new_state {
+            // Another reason, like the next failure of the same probe, is no new state.
+            if std::mem::discriminant(&status.state) != std::mem::discriminant(&state) {
                 status.since = wall_clock();
-                status.state = state;
             }
+            status.state = state;
             let known = (status.pid, status.port, status.restarts, status.last_exit);
             (status.pid, status.port) = (self.pid, self.port);
             (status.restarts, status.last_exit) = (self.machine.restarts(), self.machine.last_exit());

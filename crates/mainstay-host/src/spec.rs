@@ -41,9 +41,9 @@ pub struct Need {
 /// Until when another app is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Every replica's process runs.
+    /// Every replica's process runs, or ended well.
     Started,
-    /// Every replica is ready.
+    /// Every replica is ready, or has been and ended well since.
     Healthy,
     /// It ended with exit code 0.
     Completed,
@@ -123,7 +123,7 @@ pub struct RestartPolicy {
     pub restart: Restart,
     /// Wait before the first restart.
     pub backoff_min: Duration,
-    /// Longest wait; each restart in a row doubles it.
+    /// Longest wait. Each restart in a row doubles the wait; each wait is shorter by a random part of up to a quarter.
     pub backoff_max: Duration,
     /// Running this long makes the next wait the shortest again.
     pub calm: Duration,
@@ -134,7 +134,7 @@ pub struct RestartPolicy {
 /// How an app is ended.
 #[derive(Clone, Debug)]
 pub struct StopPolicy {
-    /// Signal number that asks it to end; 15 is SIGTERM.
+    /// Signal number that asks it to end; 15 is SIGTERM, which also stands in for a real-time signal.
     pub signal: i32,
     /// How long it may take before its whole process group is killed.
     pub grace: Duration,

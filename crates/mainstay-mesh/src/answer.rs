@@ -152,6 +152,15 @@ impl Answer {
     }
 }
 
+impl Drop for Answer {
+    /// The caller went away. That says nothing about the callee, unless the head already has.
+    fn drop(&mut self) {
+        if let Some(records) = self.records.as_mut().filter(|_| self.outcome != Outcome::Success) {
+            records.settle(self.outcome);
+        }
+    }
+}
+
 impl Records {
     fn settle(&mut self, outcome: Outcome) {
         let now = self.attempt.edge.clock.now();

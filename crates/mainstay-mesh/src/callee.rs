@@ -1,6 +1,6 @@
 //! What can be called: an app or an external service, with its replicas and the door before them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) struct CalleeState {
     pub(crate) replicas: ArcSwap<Vec<Arc<Replica>>>,
     /// How many of them are left out for failing.
     pub(crate) ejected: AtomicUsize,
+    /// How long the last answer took, in nanoseconds: what is assumed of a replica that has not answered yet.
+    typical_nanos: AtomicU64,
     pub(crate) stats: CalleeStats,
     /// Those that take no more calls but may have some under way.
     leaving: Mutex<Vec<Weak<Replica>>>,
@@ -53,6 +55,7 @@ impl CalleeState {
         Self {
             replicas: ArcSwap::default(),
             ejected: AtomicUsize::new(0),
+            typical_nanos: AtomicU64::new(0),
             stats: CalleeStats::default(),
             leaving: Mutex::default(),
             changes: watch::Sender::default(),
@@ -72,16 +75,11 @@ impl Callee {
             .map(|(id, origin)| {
                 let stays =
                     |replica: &&Arc<Replica>| !anew && replica.id == id && replica.origin.is_same(&origin);
-                before.iter().find(stays).cloned().unwrap_or_else(|| {
-                    Arc::new(Replica::new(
-                        id,
-                        origin,
-                        &self.policy,
-                        &self.sla,
-                        state.workers,
-                        now,
-                    ))
-                })
+                before
+                    .iter()
+                    .find(stays)
+                    .cloned()
+                    .unwrap_or_else(|| Arc::new(Replica::new(id, origin, &self.policy, state.workers, now)))
             })
             .collect();
         let gone = |replica: &&Arc<Replica>| !after.iter().any(|stays| Arc::ptr_eq(stays, replica));
@@ -121,6 +119,18 @@ impl Callee {
         };
         // Whatever is still under way then is for the one who drains to judge.
         let _ = tokio::time::timeout(limit, drained).await;
+    }
+
+    /// One of the replicas has answered after `latency`.
+    pub(crate) fn answered_after(&self, replica: &Replica, latency: Duration, now: Timestamp) {
+        replica.answered_after(latency, now);
+        let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        self.state.typical_nanos.store(nanos, Ordering::Relaxed);
+    }
+
+    /// What is assumed of a replica that has not answered yet.
+    pub(crate) fn typical_latency(&self) -> Duration {
+        Duration::from_nanos(self.state.typical_nanos.load(Ordering::Relaxed))
     }
 
     /// Waits until there is a replica.

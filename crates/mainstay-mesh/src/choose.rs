@@ -71,15 +71,16 @@ impl Callee {
         {
             return Choice::Chosen { replica, probe: true };
         }
+        let typical = self.typical_latency();
         let cost = |index: usize| match replicas.get(index) {
-            Some(replica) if !tried.contains(replica) => replica.cost(now),
+            Some(replica) if !tried.contains(replica) => replica.cost(typical, now),
             _ => f64::INFINITY,
         };
         let picked = pick_two(replicas.len(), &mut ThreadRng, cost)
             .filter(|index| cost(*index).is_finite())
             .and_then(|index| replicas.get(index))
             .filter(|replica| replica.limiter.try_start());
-        let takes_part = |replica: &Replica| replica.cost(now).is_finite();
+        let takes_part = |replica: &Replica| !replica.is_ejected(now);
         picked
             .or_else(|| {
                 any_with_place(&replicas, |replica| {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use mainstay_base::{AppId, Clock, Priority, ReplicaId, SystemClock};
+use mainstay_policy::derive::{Promise, derive_edge};
 use mainstay_policy::gate::Gate;
 use mainstay_policy::{EdgePolicy, TargetPolicy};
 
@@ -216,10 +217,12 @@ impl Directory {
             .callees
             .get(target)
             .ok_or_else(|| CallError::unknown_target(target))?;
-        let policy = entries
-            .undeclared
-            .clone()
-            .ok_or_else(|| CallError::not_allowed(&caller.app, target))?;
+        let policy = if caller.app == callee.app {
+            own_policy(callee)
+        } else {
+            let undeclared = entries.undeclared.clone();
+            undeclared.ok_or_else(|| CallError::not_allowed(&caller.app, target))?
+        };
         let config = EdgeConfig {
             caller: caller.app.clone(),
             target: callee.app.clone(),
@@ -234,4 +237,11 @@ impl Directory {
         caller.edges.store(Arc::new(edges));
         Ok(edge)
     }
+}
+
+/// What an app does about itself: what its promise says.
+fn own_policy(callee: &Callee) -> EdgePolicy {
+    let mut promise = Promise::nothing(callee.app.clone());
+    promise.sla = callee.sla.clone();
+    derive_edge(&promise, None, None).policy
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use mainstay_base::{Clock, Timestamp};
+use mainstay_base::{Clock, Deadline, Timestamp};
 use tokio::time::timeout_at;
 
 use crate::deadline::Deadlines;
@@ -247,26 +247,30 @@ impl Terms<'_> {
         }
     }
 
-    /// The time is over: until when to wait nevertheless, because it was the caller who took it.
+    /// The time is over: until when to wait nevertheless, because it was the caller who took it. Looks again after every
+    /// `attempt_timeout`, since the caller may go on at any moment.
     fn extended(&self, started: Timestamp, now: Timestamp) -> Result<Timestamp, Reason> {
         let too_late = if self.deadlines.effective.is_expired(now) {
             Reason::DeadlineExceeded
         } else {
             Reason::AttemptTimeout
         };
+        let next = now + self.attempt_timeout;
         let (until, reason) = match self.upload.map(Upload::progress) {
             None => return Err(too_late),
             Some(Progress::Broken) => return Err(Reason::RequestBody),
             Some(Progress::Callee(since)) if since <= started => return Err(too_late),
-            Some(Progress::Callee(since)) => (since + self.attempt_timeout, too_late),
-            Some(Progress::Caller(_)) if self.protocol == Protocol::Grpc => (now + UPLOAD_PAUSE, too_late),
+            Some(Progress::Callee(since)) => (since + self.attempt_timeout, Reason::AttemptTimeout),
+            Some(Progress::Caller(_)) if self.protocol == Protocol::Grpc => (next, too_late),
             Some(Progress::Caller(since)) => (since + UPLOAD_PAUSE, Reason::RequestBody),
         };
-        match self.deadlines.brought {
-            Some(brought) if brought.is_expired(now) => Err(Reason::DeadlineExceeded),
-            Some(brought) if until > now => Ok(until.min(brought.moment())),
-            None if until > now => Ok(until),
-            _ => Err(reason),
+        let brought = self.deadlines.brought.map_or(next, Deadline::moment);
+        if brought <= now {
+            Err(Reason::DeadlineExceeded)
+        } else if until <= now {
+            Err(reason)
+        } else {
+            Ok(until.min(next).min(brought))
         }
     }
 

@@ -86,6 +86,16 @@ pub(crate) fn priority(headers: &HeaderMap, client: Option<&Client>) -> Option<P
     Priority::from_word(word)
 }
 
+/// Tells the callee how much the call matters, so that it can pass that on with the calls it makes for it. The usual
+/// priority goes without saying.
+pub(crate) fn prioritize(headers: &mut HeaderMap, priority: Priority) {
+    if priority == Priority::default() {
+        headers.remove(MAINSTAY_PRIORITY);
+    } else {
+        headers.insert(MAINSTAY_PRIORITY, HeaderValue::from_static(priority.as_str()));
+    }
+}
+
 /// Tells the callee who asked: a front door replaces what its client claims, an app's claims are added to.
 pub(crate) fn forward(headers: &mut HeaderMap, client: Option<&Client>) {
     let host = headers.get(HOST).cloned();
@@ -119,5 +129,25 @@ fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
                 occupied.insert(list);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callee_learns_how_much_a_call_matters() {
+        let mut headers = HeaderMap::new();
+        prioritize(&mut headers, Priority::Critical);
+        assert_eq!(priority(&headers, None), Some(Priority::Critical));
+        prioritize(&mut headers, Priority::Bulk);
+        assert_eq!(priority(&headers, None), Some(Priority::Bulk));
+        prioritize(&mut headers, Priority::Normal);
+        assert_eq!(
+            priority(&headers, None),
+            None,
+            "the usual one goes without saying"
+        );
     }
 }

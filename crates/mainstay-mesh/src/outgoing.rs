@@ -85,6 +85,7 @@ impl Outgoing {
         headers::strip_hop_by_hop(&mut head.headers);
         headers::forward(&mut head.headers, client);
         headers::introduce(&mut head.headers, edge);
+        headers::prioritize(&mut head.headers, priority);
         if let Some(upgrade) = &upgrade {
             upgrade.announce(&mut head.headers);
         }

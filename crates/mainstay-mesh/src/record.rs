@@ -234,7 +234,7 @@ impl AttemptRecord {
     ) {
         self.latency = asked.map(|asked| now.since(asked.max(self.started)));
         if let (Outcome::Success, Some(latency)) = (outcome, self.latency) {
-            self.replica.answered_after(latency, now);
+            self.edge.callee.answered_after(&self.replica, latency, now);
         }
         if let Some(span) = &mut self.span {
             span.status = Some(status);
@@ -255,6 +255,10 @@ impl AttemptRecord {
     pub(crate) fn failed(&mut self, reason: Reason, now: Timestamp) {
         if let Some(span) = &mut self.span {
             span.reason = Some(reason);
+        }
+        if reason == Reason::AttemptTimeout {
+            // It takes at least this long. A quick failure says nothing about how long an answer takes.
+            self.replica.answered_after(now.since(self.started), now);
         }
         self.settle(outcome_of(reason), now);
     }
@@ -280,11 +284,6 @@ impl AttemptRecord {
             (Outcome::Success, None) => Outcome::Cancelled,
             (outcome, _) => outcome,
         };
-        if outcome == Outcome::Failure {
-            // A quick failure must not look like a quick answer.
-            let penalty = elapsed.max(self.edge.config.policy.attempt_timeout);
-            self.replica.answered_after(penalty, now);
-        }
         let callee = &self.edge.callee;
         if self.replica.limiter.finish(latency, learnt, now) {
             callee.update_capacity(now);

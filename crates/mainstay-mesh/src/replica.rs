@@ -1,8 +1,9 @@
 //! One replica of a callee: where it is, how it does, the connections to it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use mainstay_base::{ReplicaId, Sla, Timestamp};
+use mainstay_base::{ReplicaId, Timestamp};
 use mainstay_policy::TargetPolicy;
 use mainstay_policy::balance::PeakEwma;
 use mainstay_policy::ejection::{Ejection, Standing};
@@ -31,7 +32,6 @@ impl Replica {
         id: ReplicaId,
         origin: Origin,
         policy: &TargetPolicy,
-        sla: &Sla,
         workers: usize,
         now: Timestamp,
     ) -> Self {
@@ -41,18 +41,17 @@ impl Replica {
             origin,
             limiter: Limiter::new(policy.limit.clone(), now),
             ejection: Ejection::new(&policy.ejection),
-            // The promised latency: an unknown replica looks no better than what is known of the others, so that it
-            // is not flooded at once, and its average comes down by itself.
-            latency: PeakEwma::new(sla.latency.p99, now),
+            latency: PeakEwma::new(),
             open: AtomicUsize::new(0),
             ended: Notify::new(),
         }
     }
 
-    /// What giving it one more call would cost; infinite while it is left out.
-    pub(crate) fn cost(&self, now: Timestamp) -> f64 {
+    /// What giving it one more call would cost, when it is `assumed` to be like the others until it has answered.
+    /// Infinite while it is left out.
+    pub(crate) fn cost(&self, assumed: Duration, now: Timestamp) -> f64 {
         match self.ejection.standing(now) {
-            Standing::In => self.latency.cost(self.limiter.in_flight()),
+            Standing::In => self.latency.cost(self.limiter.in_flight(), assumed, now),
             Standing::Out | Standing::ProbeDue => f64::INFINITY,
         }
     }
@@ -63,7 +62,7 @@ impl Replica {
     }
 
     /// Learns how long it takes to answer.
-    pub(crate) fn answered_after(&self, latency: std::time::Duration, now: Timestamp) {
+    pub(crate) fn answered_after(&self, latency: Duration, now: Timestamp) {
         self.latency.record(latency, now);
     }
 

@@ -8,32 +8,32 @@ use mainstay_base::{Rng, Timestamp};
 /// How long an old latency weighs: after this time its weight has fallen to 1/e.
 const DECAY: Duration = Duration::from_secs(10);
 
+/// An average this young is as good as new.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// The moving average of a replica's latency that jumps up at once and comes down slowly, so that a replica that turns
 /// slow is left at once and tried again with care (Peak EWMA: twitter/finagle; decay of 10 s: Linkerd). Lock-free.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PeakEwma {
+    /// 0 until the first answer.
     nanos: AtomicU64,
     updated: AtomicU64,
 }
 
 impl PeakEwma {
-    /// Starts at `initial`: the latency assumed of a replica that nobody has called yet. One that is too small would draw
-    /// all calls at once.
-    pub fn new(initial: Duration, now: Timestamp) -> Self {
-        Self {
-            nanos: AtomicU64::new(initial.as_nanos() as u64),
-            updated: AtomicU64::new(now.as_nanos()),
-        }
+    /// An average of nothing.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Learns from one answer.
+    /// Learns from one answer. The first one is believed as it is.
     pub fn record(&self, latency: Duration, now: Timestamp) {
-        let latency = latency.as_nanos() as u64;
+        let latency = (latency.as_nanos() as u64).max(1);
         let elapsed = now.since(Timestamp::from_nanos(
             self.updated.swap(now.as_nanos(), Ordering::Relaxed),
         ));
         let average = self.nanos.load(Ordering::Relaxed);
-        let next = if latency >= average {
+        let next = if average == 0 || latency >= average {
             latency
         } else {
             // exp(-t) is 1 - t for the small t between two answers; the division form stays within 0..1 for large ones.
@@ -41,12 +41,27 @@ impl PeakEwma {
             (average as f64 * weight + latency as f64 * (1.0 - weight)) as u64
         };
         // A lost update of another thread is one sample less: no loop is worth it.
-        self.nanos.store(next, Ordering::Relaxed);
+        self.nanos.store(next.max(1), Ordering::Relaxed);
     }
 
-    /// What giving it one more call would cost: latency times the calls it would have.
-    pub fn cost(&self, in_flight: u32) -> f64 {
-        self.nanos.load(Ordering::Relaxed) as f64 * (f64::from(in_flight) + 1.0)
+    /// The average; `None` until the first answer. What nobody confirms fades, so that a replica that was slow once is
+    /// tried again (Finagle decays at reading as well).
+    pub fn latency(&self, now: Timestamp) -> Option<Duration> {
+        let nanos = self.nanos.load(Ordering::Relaxed);
+        let silence = now.since(Timestamp::from_nanos(self.updated.load(Ordering::Relaxed)));
+        if nanos == 0 || silence < FRESH {
+            return (nanos > 0).then(|| Duration::from_nanos(nanos));
+        }
+        let fading = (-silence.as_secs_f64() / DECAY.as_secs_f64()).exp();
+        Some(Duration::from_nanos((nanos as f64 * fading) as u64))
+    }
+
+    /// What giving it one more call would cost: latency times the calls it would have. A replica that has not answered
+    /// yet is `assumed` to be like the others: one that looked better would draw all calls at once, one that looked
+    /// worse would get none.
+    pub fn cost(&self, in_flight: u32, assumed: Duration, now: Timestamp) -> f64 {
+        let latency = self.latency(now).unwrap_or(assumed);
+        latency.as_nanos() as f64 * (f64::from(in_flight) + 1.0)
     }
 }
 
@@ -73,19 +88,29 @@ mod tests {
 
     use super::*;
 
+    const ASSUMED: Duration = Duration::from_millis(5);
+
     #[test]
     fn jumps_up_and_comes_down_slowly() {
-        let ewma = PeakEwma::new(Duration::from_millis(1), Timestamp::ZERO);
+        let ewma = PeakEwma::new();
+        assert!((ewma.cost(1, ASSUMED, Timestamp::ZERO) - 10e6).abs() < 1.0);
+        ewma.record(Duration::from_millis(1), Timestamp::ZERO);
+        assert_eq!(ewma.latency(Timestamp::ZERO), Some(Duration::from_millis(1)));
         ewma.record(Duration::from_millis(100), Timestamp::ZERO);
-        assert!((ewma.cost(0) - 100e6).abs() < 1.0);
-        assert!((ewma.cost(3) - 400e6).abs() < 1.0);
+        assert!((ewma.cost(0, ASSUMED, Timestamp::ZERO) - 100e6).abs() < 1.0);
+        assert!((ewma.cost(3, ASSUMED, Timestamp::ZERO) - 400e6).abs() < 1.0);
         let mut now = Timestamp::ZERO;
         for _ in 0..1_000 {
             now = now + Duration::from_millis(10);
             ewma.record(Duration::from_millis(1), now);
         }
-        let after_one_decay = ewma.cost(0) / 1e6;
+        let after_one_decay = ewma.cost(0, ASSUMED, now) / 1e6;
         assert!((30.0..45.0).contains(&after_one_decay), "{after_one_decay}");
+        let unconfirmed = ewma.cost(0, ASSUMED, now + DECAY) / 1e6;
+        assert!(
+            (unconfirmed - after_one_decay / std::f64::consts::E).abs() < 0.1,
+            "{unconfirmed}"
+        );
     }
 
     #[test]

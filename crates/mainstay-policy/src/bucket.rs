@@ -36,13 +36,15 @@ impl TokenBucket {
         } else {
             u64::MAX
         };
+        // The first window's reserve is there at once, so nothing flows in before that window has ended.
+        let window_ends = now.as_nanos().saturating_add(window_nanos);
         Self {
-            earned: AtomicU64::new(0),
+            earned: AtomicU64::new(window_nanos / nanos_per_reserve_token * SCALE),
             fresh: AtomicU64::new(0),
-            window_ends: AtomicU64::new(now.as_nanos().saturating_add(window_nanos)),
+            window_ends: AtomicU64::new(window_ends),
             window_nanos,
             per_call: (ratio * SCALE as f64).round() as u64,
-            reserve_from: AtomicU64::new(now.as_nanos()),
+            reserve_from: AtomicU64::new(window_ends),
             nanos_per_reserve_token,
         }
     }

@@ -50,9 +50,9 @@ impl System {
         })
     }
 
-    /// Waits until the front door answers.
-    pub(crate) fn wait(&mut self) -> Result<()> {
-        self.child.wait_for_http(self.ingress, "/")
+    /// Waits until the front door answers a `GET` of `path` with 200.
+    pub(crate) fn wait(&mut self, path: &str) -> Result<()> {
+        self.child.wait_for_http(self.ingress, path)
     }
 
     /// CPU time of Mainstay without the apps that it runs.

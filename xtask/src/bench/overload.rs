@@ -152,13 +152,13 @@ fn send(chain: &Chain, share: f64, duration: Duration) -> Result<Report> {
 }
 
 fn schedule(chain: &Chain, share: f64, duration: Duration) -> Schedule {
-    let class = |weight, priority| Class {
+    let class = |weight, path| Class {
         weight,
-        bytes: load::get("/work", "bench", &[("mainstay-priority", priority)]),
+        bytes: load::get(path, "bench", &[]),
     };
     Schedule {
         address: chain.entrance,
-        classes: vec![class(5, "critical"), class(65, "normal"), class(30, "low")],
+        classes: vec![class(5, "/critical"), class(65, "/normal"), class(30, "/low")],
         rate: capacity() * share,
         duration,
         connections: 4_000,

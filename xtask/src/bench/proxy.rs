@@ -213,7 +213,7 @@ fn start_contenders(lab: &Lab, backends: &Backends, effort: &Effort) -> Result<V
     for contender in &mut contenders {
         match &mut contender.program {
             Program::Peer(child) => child.wait_for_http(contender.http, "/")?,
-            Program::Mainstay(system) => system.wait()?,
+            Program::Mainstay(system) => system.wait("/")?,
         }
     }
     Ok(contenders)

@@ -72,7 +72,7 @@ pub(super) async fn serve(options: Options) -> Result<()> {
 }
 
 async fn answer(request: Request<Incoming>, layer: Arc<Layer>) -> Response<Full<Bytes>> {
-    if request.uri().path() == "/health" {
+    if request.uri().path().ends_with("/health") {
         return Response::new(Full::new(Bytes::new()));
     }
     let mut attempt = 1;

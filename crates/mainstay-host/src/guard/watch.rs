@@ -219,9 +219,8 @@ impl Guard {
     }
 
     fn signal_app(&self, number: i32) {
-        let Some(signal) = Signal::from_named_raw(number) else {
-            return;
-        };
+        // Real-time signals have no name; an app that is stopped by one is asked in the usual way.
+        let signal = Signal::from_named_raw(number).unwrap_or(Signal::TERM);
         // What is stopped would not notice before it goes on.
         for signal in [signal, Signal::CONT] {
             if self.ended {

@@ -1,7 +1,5 @@
 //! Output at its worst.
 
-use std::time::Duration;
-
 use mainstay_host::{LogFilter, LogSource, ReplicaState};
 
 use crate::support::{LIMIT, World, app, shell};
@@ -112,7 +110,7 @@ async fn a_follower_comes_to_the_end_with_the_host() {
     });
     world.stop().await;
     let mut last = None;
-    while let Ok(Some(line)) = tokio::time::timeout(Duration::from_secs(30), stream.next()).await {
+    while let Ok(Some(line)) = tokio::time::timeout(LIMIT, stream.next()).await {
         last = Some(line.text.to_string());
     }
     assert_eq!(last.as_deref(), Some("stopped: killed by SIGTERM"));

@@ -52,7 +52,7 @@ impl Pipeline {
         let replica = || Replica {
             ejection: Ejection::new(&ejection),
             limiter: Limiter::new(limit.clone(), now),
-            ewma: PeakEwma::new(MS, now),
+            ewma: PeakEwma::new(),
         };
         let breaker = BreakerPolicy {
             trip: Trip::FailureRatio {
@@ -97,9 +97,9 @@ impl Pipeline {
             return false;
         };
         let cost = |index: usize| {
-            self.replicas
-                .get(index)
-                .map_or(f64::MAX, |replica| replica.ewma.cost(replica.limiter.in_flight()))
+            self.replicas.get(index).map_or(f64::MAX, |replica| {
+                replica.ewma.cost(replica.limiter.in_flight(), MS, began)
+            })
         };
         let picked = pick_two(self.replicas.len(), rng, cost).and_then(|index| self.replicas.get(index));
         let Some(replica) = picked else { return false };

@@ -61,22 +61,34 @@ impl Chain {
     /// All apps run by Mainstay; the policies are derived, but for the number of retries.
     pub(super) fn mainstay(lab: &Lab) -> Result<Self> {
         let callee = free_address()?;
-        let layer = |name: &str, next: &str, latency: &str, availability: &str, further: &str| {
+        let layer = |name: &str, next: &str, latency: &str, availability: &str, priority: &str| {
+            let door = if name.starts_with('a') {
+                format!("    ingress: {{ path: /{priority} }}\n")
+            } else {
+                String::new()
+            };
             format!(
-                "  {name}:\n    command: {}\n    calls: [{next}]\n    sla: {{ latency: {latency}, availability: \
-                 {availability} }}\n{further}",
+                "  {name}:\n    command: {}\n    calls: [{next}]\n{door}    sla: {{ latency: {latency}, availability: \
+                 {availability}, priority: {priority} }}\n",
                 yaml_words(&part(Core::Any, &["layer", "--invoke", next]))
             )
         };
+        // The front door takes nobody's word for a priority, so each has an entrance of its own.
+        let apps = [
+            layer("a-critical", "b", "80ms", "99.5%", "critical"),
+            layer("a", "b", "80ms", "99.5%", "normal"),
+            layer("a-low", "b", "80ms", "99.5%", "low"),
+            layer("b", "c", "70ms", "99.6%", "normal"),
+            layer("c", "callee", "60ms", "99.7%", "normal"),
+        ];
+        let callee_command: Vec<String> = callee_words();
         let manifest = format!(
-            "name: overload\nresources: ./resources\napps:\n{}{}{}  callee:\n    command: {}\n    port: {}\n    \
+            "name: overload\nresources: ./resources\napps:\n{}  callee:\n    command: {}\n    port: {}\n    \
              sla: {{ latency: 50ms, availability: 99.9% }}\n",
-            layer("a", "b", "80ms", "99.5%", "    ingress: { path: / }\n"),
-            layer("b", "c", "70ms", "99.6%", ""),
-            layer("c", "callee", "60ms", "99.7%", ""),
+            apps.concat(),
             yaml_words(&part(
                 Core::Any,
-                &callee_words().iter().map(String::as_str).collect::<Vec<_>>()
+                &callee_command.iter().map(String::as_str).collect::<Vec<_>>()
             )),
             callee.port(),
         );
@@ -88,7 +100,7 @@ impl Chain {
         );
         lab.write("mainstay/resources/resiliency.yaml", &resiliency)?;
         let mut system = System::start(lab, "mainstay", Core::Any, &manifest, &[])?;
-        system.wait()?;
+        system.wait("/normal/health")?;
         let entrance = system.ingress;
         Ok(Self {
             name: "Mainstay",

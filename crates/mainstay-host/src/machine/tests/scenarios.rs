@@ -318,6 +318,16 @@ fn a_restart_on_purpose_drains_and_starts_without_a_wait() {
 }
 
 #[test]
+fn a_restart_does_not_skip_the_needs_of_the_first_start() {
+    let mut bench = Bench::new(&spec());
+    bench.apply(Input::Needs(Verdict::Impossible("needs db".to_owned())));
+    assert_eq!(bench.state(), ReplicaState::Failed("needs db".to_owned()));
+    assert_eq!(bench.apply(Input::Restart), []);
+    assert_eq!(bench.state(), ReplicaState::Waiting(Vec::new()));
+    assert_eq!(bench.apply(Input::Needs(Verdict::Met)), [Action::Start]);
+}
+
+#[test]
 fn of_stop_and_restart_the_last_word_counts() {
     for (inputs, started) in [
         ([Input::Restart, Input::Stop], false),

@@ -1,0 +1,19 @@
+//! The servers against real sockets, with the real data plane and apps that answer as a test wants.
+#![expect(clippy::disallowed_methods, reason = "these tests are the clients")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod control;
+mod faults;
+mod fixed_routes;
+mod grpc;
+mod hostile;
+mod ingress;
+mod invoke;
+mod streams;
+mod support;
+mod transports;
