@@ -1,9 +1,10 @@
 //! Mainstay itself, as a participant.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::child::{Child, Core};
 use super::client;
@@ -14,6 +15,7 @@ use crate::process::root;
 pub(crate) struct System {
     child: Child,
     control: SocketAddr,
+    folder: PathBuf,
     /// The front door.
     pub(crate) ingress: SocketAddr,
 }
@@ -29,13 +31,14 @@ impl System {
     ) -> Result<Self> {
         let manifest = lab.write(&format!("{name}/mainstay.yaml"), manifest)?;
         let (control, ingress) = (free_address()?, free_address()?);
-        let folder = manifest.parent().unwrap_or(lab.path()).display().to_string();
+        let folder = manifest.parent().unwrap_or(lab.path()).to_path_buf();
+        let shown = folder.display().to_string();
         let binary = root().join("target/release/mainstay").display().to_string();
         let addresses = [control.to_string(), ingress.to_string()];
         let words = [
             &binary,
             "run",
-            &folder,
+            &shown,
             "--control-addr",
             &addresses[0],
             "--ingress-addr",
@@ -46,6 +49,7 @@ impl System {
         Ok(Self {
             child,
             control,
+            folder,
             ingress,
         })
     }
@@ -67,7 +71,13 @@ impl System {
 
     /// Its metrics in Prometheus text form.
     pub(crate) fn metrics(&self) -> Result<String> {
-        Ok(client::get(self.control, "/metrics")?.body)
+        let token = std::fs::read_to_string(self.folder.join(".mainstay/token"))?;
+        let bearer = format!("Bearer {}", token.trim());
+        let answer = client::get_with(self.control, "/metrics", &[("authorization", &bearer)])?;
+        if answer.status != 200 {
+            bail!("the metrics were refused with {}", answer.status);
+        }
+        Ok(answer.body)
     }
 }
 

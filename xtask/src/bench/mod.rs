@@ -27,9 +27,9 @@ pub(crate) struct Options {
     /// A short run that shows whether everything works; its figures are printed and not written down.
     #[arg(long)]
     quick: bool,
-    /// Leaves Mainstay out.
+    /// Leaves the others out; such a run is not written down either.
     #[arg(long)]
-    only_peers: bool,
+    only: Option<Side>,
     /// Set in the optimised build of this tool, which does the measuring.
     #[arg(long, hide = true)]
     is_built: bool,
@@ -47,13 +47,21 @@ enum Name {
     All,
 }
 
-/// How long and how often.
+/// A part of the participants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Side {
+    Mainstay,
+    Peers,
+}
+
+/// How long, how often and with whom.
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) duration: Duration,
     /// Only then the results are written down.
     pub(crate) is_full: bool,
     pub(crate) with_mainstay: bool,
+    pub(crate) with_peers: bool,
 }
 
 /// Builds what is measured, installs the peers and measures.
@@ -69,15 +77,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         (5, Duration::from_secs(5))
     };
-    let with_mainstay = !options.only_peers;
     let effort = Effort {
         rounds,
         duration,
-        is_full: !options.quick && with_mainstay,
-        with_mainstay,
+        is_full: !options.quick && options.only.is_none(),
+        with_mainstay: options.only != Some(Side::Peers),
+        with_peers: options.only != Some(Side::Mainstay),
     };
     let wanted = |name| options.name == name || options.name == Name::All;
-    if wanted(Name::Policy) && with_mainstay {
+    if wanted(Name::Policy) && effort.with_mainstay {
         policy::run(&effort)?;
     }
     if wanted(Name::Proxy) {
@@ -95,7 +103,7 @@ fn rebuild_and_rerun(options: &Options) -> Result<()> {
         peers::install()?;
     }
     let mut build = cargo(&["build", "--release", "--quiet", "--package", "xtask"]);
-    if !options.only_peers {
+    if options.only != Some(Side::Peers) {
         build.args(["--package", "mainstay"]);
     }
     run_tool(&mut build)?;
@@ -107,15 +115,18 @@ fn rebuild_and_rerun(options: &Options) -> Result<()> {
 }
 
 /// The words that start one of this tool's own servers.
-fn part(core: child::Core, arguments: &[&str]) -> Vec<String> {
-    let own = root().join("target/release/xtask").display().to_string();
+fn part(core: child::Core, arguments: &[&str]) -> Result<Vec<String>> {
+    let own = std::env::current_exe()
+        .context("this program has no path")?
+        .display()
+        .to_string();
     let words = core
         .pin()
         .iter()
         .copied()
         .chain([own.as_str(), "part"])
         .chain(arguments.iter().copied());
-    words.map(str::to_owned).collect()
+    Ok(words.map(str::to_owned).collect())
 }
 
 /// A versions line for every section: the peers, and Mainstay when it takes part.

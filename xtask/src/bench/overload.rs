@@ -77,8 +77,10 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
     if effort.with_mainstay {
         verdicts.push(measure(&Chain::mainstay(&lab)?, &phases)?);
     }
-    verdicts.push(measure(&Chain::envoy(&lab)?, &phases)?);
-    verdicts.push(measure(&Chain::bare(&lab)?, &phases)?);
+    if effort.with_peers {
+        verdicts.push(measure(&Chain::envoy(&lab)?, &phases)?);
+        verdicts.push(measure(&Chain::bare(&lab)?, &phases)?);
+    }
 
     let mut section = Section::new("overload", &super::versions(effort)?)?;
     section.add(&format!(

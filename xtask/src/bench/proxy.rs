@@ -145,7 +145,7 @@ fn start_backends(lab: &Lab) -> Result<Backends> {
     )?;
     nginx.wait_for_http(http, "/")?;
     let mut running = vec![nginx];
-    let echo = part(Core::Any, &["echo"]);
+    let echo = part(Core::Any, &["echo"])?;
     let echo: Vec<&str> = echo.iter().map(String::as_str).collect();
     for (name, address) in [("echo", grpc), ("collector", collector)] {
         let mut child = lab.start(name, Core::Load, &echo, &[("PORT", address.port().to_string())])?;
@@ -171,6 +171,20 @@ fn start_contenders(lab: &Lab, backends: &Backends, effort: &Effort) -> Result<V
         ];
         contenders.push(mainstay(lab, "Mainstay exporting every span", &export)?);
     }
+    if effort.with_peers {
+        contenders.extend(start_peers(lab, backends)?);
+    }
+    for contender in &mut contenders {
+        match &mut contender.program {
+            Program::Peer(child) => child.wait_for_http(contender.http, "/")?,
+            Program::Mainstay(system) => system.wait("/")?,
+        }
+    }
+    Ok(contenders)
+}
+
+fn start_peers(lab: &Lab, backends: &Backends) -> Result<Vec<Contender>> {
+    let mut contenders = Vec::new();
     let peer = |name, child, http, grpc| Contender {
         name,
         program: Program::Peer(child),
@@ -210,12 +224,6 @@ fn start_contenders(lab: &Lab, backends: &Backends, effort: &Effort) -> Result<V
     ];
     let envoy = peers::envoy_proxy(lab, Core::Proxy, admin, &hops)?;
     contenders.push(peer("Envoy", envoy, http, Some(grpc)));
-    for contender in &mut contenders {
-        match &mut contender.program {
-            Program::Peer(child) => child.wait_for_http(contender.http, "/")?,
-            Program::Mainstay(system) => system.wait("/")?,
-        }
-    }
     Ok(contenders)
 }
 
@@ -231,7 +239,7 @@ fn mainstay(lab: &Lab, name: &'static str, env: &[(&str, String)]) -> Result<Con
          ingress: {{ path: /bench.Echo }}\n    sla: {{ latency: 1s, availability: 99.9% }}\n",
         yaml_words(&nginx),
         http.port(),
-        yaml_words(&part(Core::Load, &["echo"])),
+        yaml_words(&part(Core::Load, &["echo"])?),
     );
     let system = System::start(lab, &folder, Core::Proxy, &manifest, env)?;
     let ingress = system.ingress;

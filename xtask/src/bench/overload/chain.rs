@@ -61,35 +61,38 @@ impl Chain {
     /// All apps run by Mainstay; the policies are derived, but for the number of retries.
     pub(super) fn mainstay(lab: &Lab) -> Result<Self> {
         let callee = free_address()?;
-        let layer = |name: &str, next: &str, latency: &str, availability: &str, priority: &str| {
+        let layer = |name: &str,
+                     next: &str,
+                     latency: &str,
+                     availability: &str,
+                     priority: &str|
+         -> Result<String> {
             let door = if name.starts_with('a') {
                 format!("    ingress: {{ path: /{priority} }}\n")
             } else {
                 String::new()
             };
-            format!(
+            Ok(format!(
                 "  {name}:\n    command: {}\n    calls: [{next}]\n{door}    sla: {{ latency: {latency}, availability: \
                  {availability}, priority: {priority} }}\n",
-                yaml_words(&part(Core::Any, &["layer", "--invoke", next]))
-            )
+                yaml_words(&part(Core::Any, &["layer", "--invoke", next])?)
+            ))
         };
         // The front door takes nobody's word for a priority, so each has an entrance of its own.
         let apps = [
-            layer("a-critical", "b", "80ms", "99.5%", "critical"),
-            layer("a", "b", "80ms", "99.5%", "normal"),
-            layer("a-low", "b", "80ms", "99.5%", "low"),
-            layer("b", "c", "70ms", "99.6%", "normal"),
-            layer("c", "callee", "60ms", "99.7%", "normal"),
+            layer("a-critical", "b", "80ms", "99.5%", "critical")?,
+            layer("a", "b", "80ms", "99.5%", "normal")?,
+            layer("a-low", "b", "80ms", "99.5%", "low")?,
+            layer("b", "c", "70ms", "99.6%", "normal")?,
+            layer("c", "callee", "60ms", "99.7%", "normal")?,
         ];
-        let callee_command: Vec<String> = callee_words();
+        let callee_command = callee_words();
+        let callee_command: Vec<&str> = callee_command.iter().map(String::as_str).collect();
         let manifest = format!(
             "name: overload\nresources: ./resources\napps:\n{}  callee:\n    command: {}\n    port: {}\n    \
              sla: {{ latency: 50ms, availability: 99.9% }}\n",
             apps.concat(),
-            yaml_words(&part(
-                Core::Any,
-                &callee_command.iter().map(String::as_str).collect::<Vec<_>>()
-            )),
+            yaml_words(&part(Core::Any, &callee_command)?),
             callee.port(),
         );
         // Dapr's own file for it: each layer retries three times, for whatever its policies leave open.
@@ -222,7 +225,7 @@ impl Apps {
             .zip(words)
             .zip(self.addresses);
         for ((name, words), address) in named {
-            let words = part(Core::Any, &words.iter().map(String::as_str).collect::<Vec<_>>());
+            let words = part(Core::Any, &words.iter().map(String::as_str).collect::<Vec<_>>())?;
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let env = [("PORT", address.port().to_string())];
             let mut child = lab.start(&format!("{prefix}-{name}"), Core::Any, &words, &env)?;
