@@ -35,18 +35,18 @@ const MAX_DOUBLINGS: u32 = 8;
 
 /// How fast the normal latency follows what is seen while the limit is not reached.
 const NORMAL_MEMORY_S: f64 = 5.0;
+/// The first window counts as so many calls.
+const FIRST_GUESS_CALLS: f64 = 8.0;
 /// Longest time without seeing the callee uncrowded before it is looked at.
 const PROBE_PAUSE: Duration = Duration::from_secs(10);
-/// As above, after a look that told something new.
+/// As above, at first and after a look that told something new.
 const NEXT_PROBE_PAUSE: Duration = Duration::from_secs(1);
 /// A look is followed by a pause of so many times its length.
 const PROBE_PAUSE_FACTOR: u32 = 20;
 /// How far below the supposed knee a look is taken.
-const BELOW_KNEE: f64 = 0.85;
-/// Latency beyond what the headroom explains that calls for a look, ...
-const SURPRISE: f64 = 1.5;
-/// ... in so many windows in a row.
-const SURPRISE_WINDOWS: u32 = 3;
+const BELOW_KNEE: f64 = 0.8;
+/// A limit that has come down to this share of what it was, while the latency has not come down, calls for a look.
+const FALLEN: f64 = 0.5;
 
 /// What was seen in a window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,8 +83,8 @@ pub(super) struct Gradient {
     probe_at: Timestamp,
     /// Windows in a row in which the limit was reached and the latency normal.
     calm_windows: u32,
-    /// Windows in a row in which the latency was far from what the limit explains.
-    surprising_windows: u32,
+    /// The highest limit since the last look.
+    highest: f64,
 }
 
 impl Gradient {
@@ -96,9 +96,9 @@ impl Gradient {
             normal: Latencies::default(),
             recent: Latencies::default(),
             updated_at: now,
-            probe_at: now,
+            probe_at: now + NEXT_PROBE_PAUSE,
             calm_windows: 0,
-            surprising_windows: 0,
+            highest: 0.0,
         };
         gradient.keep_bounds();
         gradient
@@ -159,8 +159,7 @@ impl Gradient {
             return;
         }
         if self.normal.count == 0.0 {
-            // Whoever starts under load must not take it for normal.
-            self.normal = Latencies::one(window.latencies.typical().min(self.policy.latency));
+            self.normal = self.first_guess(window.latencies);
         }
         let crowded = window.peak >= self.limit();
         match self.phase {
@@ -171,19 +170,33 @@ impl Gradient {
                 match probe.update(window.latencies, self.normal, self.min()) {
                     Verdict::Continue(probe) => self.phase = Phase::Probe(probe, since),
                     Verdict::Lower(probe) => self.phase = Phase::Probe(probe, now),
-                    Verdict::Normal(level, above) => {
+                    Verdict::Normal {
+                        level,
+                        above,
+                        is_sure,
+                    } => {
                         // Half of what was known stays, so that normal becomes surer with each look.
                         let normal = self.normal.fade(0.5).plus(level.latencies);
                         self.learn(normal, level, above);
-                        self.end_probe(PROBE_PAUSE, now.since(since), now);
+                        let pause = if is_sure { PROBE_PAUSE } else { NEXT_PROBE_PAUSE };
+                        self.end_probe(pause, now.since(since), now);
                     }
-                    Verdict::Changed(level, above) => {
+                    Verdict::Changed { level, above } => {
                         self.learn(level.latencies, level, above);
                         self.end_probe(NEXT_PROBE_PAUSE, now.since(since), now);
                     }
                 }
             }
         }
+    }
+
+    /// What passes for normal until more is known. A first window has seen the quick calls only, and perhaps a callee under
+    /// load: it counts for little, and what the SLA promises is the most it may say.
+    fn first_guess(&self, seen: Latencies) -> Latencies {
+        if seen.typical() > self.policy.latency {
+            return Latencies::one(self.policy.latency);
+        }
+        seen.fade((FIRST_GUESS_CALLS / seen.count).min(1.0))
     }
 
     /// A callee that refuses calls knows its own limit: additive increase, multiplicative decrease.
@@ -230,19 +243,12 @@ impl Gradient {
     }
 
     fn consider_probe(&mut self, excess: f64, crowded: bool, now: Timestamp) {
-        // Where the limit comes to rest, limit = limit * TOLERANCE / excess + headroom.
-        let explained = TOLERANCE / (1.0 - self.headroom() / self.limit).max(0.1);
-        let is_surprising = excess > SURPRISE * explained;
-        self.surprising_windows = if is_surprising {
-            self.surprising_windows + 1
-        } else {
-            0
-        };
+        self.highest = self.highest.max(self.limit);
         if !crowded {
             return;
         }
-        if self.surprising_windows >= SURPRISE_WINDOWS {
-            // The limit has fallen meanwhile; the latency, which comes late, does not belong to it yet.
+        if excess > TOLERANCE && self.limit <= FALLEN * self.highest {
+            // The limit is low already; the latency of before, which came late, is not to be trusted.
             self.phase = Phase::Probe(Probe::new(self.limit.round(), None), now);
         } else if now >= self.probe_at {
             let excess = (self.recent.log() - self.normal.log()).max(0.0).exp2();
@@ -268,7 +274,7 @@ impl Gradient {
     fn end_probe(&mut self, pause: Duration, took: Duration, now: Timestamp) {
         self.phase = Phase::Refill;
         self.recent = Latencies::default();
-        self.surprising_windows = 0;
+        self.highest = self.limit;
         let pause = pause.max(took * PROBE_PAUSE_FACTOR);
         // Jitter, so that the replicas of a callee do not look all at once.
         let jitter = 0.75 + 0.5 * SplitMix64::new(now.as_nanos()).unit();

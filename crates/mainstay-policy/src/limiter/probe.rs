@@ -39,9 +39,14 @@ pub(super) enum Verdict {
     /// Not enough seen.
     Continue(Probe),
     /// As fast as is normal.
-    Normal(Level, Option<Level>),
+    Normal {
+        level: Level,
+        above: Option<Level>,
+        /// Whether another look would hardly tell more.
+        is_sure: bool,
+    },
     /// The callee's normal latency has changed: it does not depend on the number of calls here.
-    Changed(Level, Option<Level>),
+    Changed { level: Level, above: Option<Level> },
     /// It still depends on the number of calls: look again at a lower limit.
     Lower(Probe),
 }
@@ -75,7 +80,8 @@ impl Probe {
             return Verdict::Continue(self);
         }
         self.seen = self.seen.plus(window);
-        let difference = (self.seen.log() - normal.log()).abs() / self.seen.noise(normal);
+        let noise = self.seen.noise(normal);
+        let difference = (self.seen.log() - normal.log()).abs() / noise;
         let sure = self.seen.count >= ENOUGH_CALLS || self.windows >= UNCOUNTED_WINDOWS + ENOUGH_WINDOWS;
         if !sure && (NONE..CERTAIN).contains(&difference) {
             return Verdict::Continue(self);
@@ -84,22 +90,40 @@ impl Probe {
             limit: self.limit,
             latencies: self.seen,
         };
-        if difference <= SIGNIFICANT {
-            return Verdict::Normal(level, self.above);
-        }
-        if self.limit <= min || !self.queues() {
-            return Verdict::Changed(level, self.above);
+        let is_normal = difference <= if self.above.is_some() { SIGNIFICANT } else { NONE };
+        if self.limit <= min || !self.queues(is_normal) {
+            return if is_normal {
+                Verdict::Normal {
+                    level,
+                    above: self.above,
+                    is_sure: difference <= NONE,
+                }
+            } else if sure {
+                Verdict::Changed {
+                    level,
+                    above: self.above,
+                }
+            } else {
+                Verdict::Continue(self)
+            };
         }
         let knee = self.limit * (normal.log() - self.seen.log()).exp2();
         let lower = (BELOW_KNEE * knee).clamp(self.limit / 2.0, self.limit - 1.0);
         Verdict::Lower(Self::new(lower.round().max(min), Some(level)))
     }
 
-    /// Whether the latency falls in proportion to the limit, as it does while calls wait inside the callee.
-    fn queues(&self) -> bool {
-        self.above.is_none_or(|above| {
-            let fell = above.latencies.log() - self.seen.log();
-            fell > (above.limit / self.limit).log2() - self.seen.noise(above.latencies)
-        })
+    /// Whether the latency has fallen in proportion to the limit, as it does while calls wait inside the callee. In case
+    /// of doubt it has, unless it is normal now: to take a queue for normal is worse than another look.
+    fn queues(&self, is_normal: bool) -> bool {
+        let Some(above) = self.above else {
+            return !is_normal;
+        };
+        let fell = above.latencies.log() - self.seen.log();
+        let doubt = if is_normal {
+            0.0
+        } else {
+            self.seen.noise(above.latencies)
+        };
+        fell > (above.limit / self.limit).log2() - doubt
     }
 }

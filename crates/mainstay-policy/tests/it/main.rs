@@ -1,5 +1,8 @@
 //! What the mechanisms cost together: a call through all of them allocates nothing.
 
+mod overload;
+mod simulation;
+
 #[path = "../../benches/pipeline/mod.rs"]
 mod pipeline;
 
