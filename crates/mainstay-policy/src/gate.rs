@@ -1,5 +1,20 @@
 //! The door of a callee: as many calls as its replicas can take, a short queue, and nobody in it for long.
+//!
+//! A call that finds room and an empty queue takes one compare-and-swap. Otherwise it waits with those of its priority:
+//!
+//! - The highest priority goes in first. A full queue makes room for a call by turning away one of lower priority.
+//! - A class whose calls have waited without a break for longer than an interval will not drain by itself: from then on
+//!   nobody in it waits longer than the target. That is the form that Facebook gave `CoDel` for servers (Maurer, "Fail at
+//!   Scale", ACM Queue 2015; 100 ms and 5 ms). Critical calls get ten intervals.
+//! - Under pressure the newest call goes first (adaptive LIFO, ibid.): the oldest will hardly be of use any more.
+//!
+//! Each class is judged on its own. A flood of normal calls keeps their class standing, while the class of the critical
+//! ones, which go first, drains again and again; so it is the flood that is shed.
+//!
+//! Nothing here runs by itself. Whoever comes or goes sheds what is overdue and hands places on, so a wait is bounded by
+//! the caller's deadline. Wakers are called without the lock, one for each decision, so there is no thundering herd.
 
+mod class;
 mod enter;
 mod queue;
 #[cfg(test)]
@@ -13,9 +28,10 @@ use std::time::Duration;
 
 use mainstay_base::{Clock, Priority};
 
+use class::Ticket;
 use enter::Arrived;
 pub use enter::Enter;
-use queue::{Decision, Queue, Ticket};
+use queue::{Decision, Queue};
 use word::{Arrival, MAX_WAITING, Word};
 
 /// How long calls wait for their turn.
@@ -29,7 +45,8 @@ pub struct QueuePolicy {
     pub interval: Duration,
 }
 
-/// Why a call was turned away.
+/// Why a call was turned away, and how long it should stay away: as long as its class has been waiting already, between
+/// one interval and ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// More wait than may; come back after this long.

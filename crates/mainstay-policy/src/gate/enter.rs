@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use mainstay_base::Priority;
 
-use super::queue::Ticket;
+use super::class::Ticket;
 use super::{Gate, Permit, Refusal};
 
 /// The wait for a place: see [`Gate::enter`].

@@ -10,6 +10,9 @@ use mainstay_base::{ManualClock, Priority};
 
 use super::{Enter, Gate, Permit, QueuePolicy, Refusal};
 
+mod properties;
+mod threads;
+
 /// Counts how often it was woken.
 #[derive(Default)]
 struct Bell(AtomicUsize);
@@ -98,4 +101,84 @@ fn a_full_queue_makes_room_for_a_higher_priority_only() {
     let _critical = Caller::new(&gate, Priority::Critical);
     assert!(matches!(bulk.answer(), Err(Refusal::Displaced(_))));
     assert_eq!((normal.rings(), gate.waiting()), (0, 2));
+}
+
+#[test]
+fn a_standing_queue_is_served_newest_first_and_sheds_the_rest() {
+    let (gate, clock) = gate(1, 10);
+    let inside = gate.try_enter().expect("room");
+    let oldest = Caller::new(&gate, Priority::Normal);
+    clock.advance(Duration::from_millis(98));
+    let older = Caller::new(&gate, Priority::Normal);
+    clock.advance(Duration::from_millis(3));
+    // The class has stood for more than 100 ms; the target is 5 ms.
+    let newest = Caller::new(&gate, Priority::Normal);
+    match oldest.answer() {
+        Err(Refusal::WaitedTooLong(after)) => assert_eq!(after, Duration::from_millis(101)),
+        other => panic!("{other:?}"),
+    }
+    drop(inside);
+    let inside = newest.answer().expect("the newest goes first");
+    clock.advance(Duration::from_millis(3));
+    drop(inside);
+    assert!(matches!(older.answer(), Err(Refusal::WaitedTooLong(_))));
+    assert_eq!((gate.in_flight(), gate.waiting()), (0, 0));
+}
+
+#[test]
+fn critical_calls_wait_while_a_flood_of_others_is_shed() {
+    let (gate, clock) = gate(1, 100);
+    let mut inside = gate.try_enter().expect("room");
+    let normal = Caller::new(&gate, Priority::Normal);
+    let critical = Caller::new(&gate, Priority::Critical);
+    let second = Caller::new(&gate, Priority::Critical);
+    clock.advance(Duration::from_millis(400));
+    drop(inside);
+    assert!(matches!(normal.answer(), Err(Refusal::WaitedTooLong(_))));
+    inside = critical.answer().expect("still in time, and the oldest first");
+    clock.advance(Duration::from_millis(700));
+    drop(inside);
+    // Critical calls alone are more than fit.
+    assert!(matches!(second.answer(), Err(Refusal::WaitedTooLong(_))));
+}
+
+#[test]
+fn a_burst_that_drains_is_served_in_order() {
+    let (gate, clock) = gate(1, 10);
+    let mut inside = gate.try_enter().expect("room");
+    let burst: Vec<_> = (0..4).map(|_| Caller::new(&gate, Priority::Normal)).collect();
+    for caller in burst {
+        clock.advance(Duration::from_millis(1));
+        drop(inside);
+        inside = caller.answer().expect("in order of arrival");
+    }
+}
+
+#[test]
+fn capacity_may_change_at_any_time() {
+    let (gate, _clock) = gate(0, 10);
+    assert!(gate.try_enter().is_none());
+    let callers: Vec<_> = (0..3).map(|_| Caller::new(&gate, Priority::Normal)).collect();
+    gate.set_capacity(2);
+    assert_eq!((gate.in_flight(), gate.waiting()), (2, 1));
+    gate.set_capacity(1);
+    let mut callers = callers.into_iter();
+    drop(callers.next().map(Caller::answer));
+    assert_eq!((gate.in_flight(), gate.waiting()), (1, 1));
+    drop(callers.next().map(Caller::answer));
+    assert_eq!((gate.in_flight(), gate.waiting()), (1, 0));
+}
+
+#[test]
+fn a_place_given_to_a_call_that_goes_away_goes_to_the_next() {
+    let (gate, _clock) = gate(1, 10);
+    let inside = gate.try_enter().expect("room");
+    let first = Caller::new(&gate, Priority::Normal);
+    let second = Caller::new(&gate, Priority::Normal);
+    drop(inside);
+    assert_eq!((first.rings(), second.rings()), (1, 0));
+    drop(first);
+    let permit = second.answer().expect("the place was passed on");
+    drop(permit);
+    assert_eq!(gate.in_flight(), 0);
 }
