@@ -60,6 +60,8 @@ pub struct AppMetadata {
     pub health: Option<HealthCheck>,
     /// Names of external services that it may call.
     pub http_endpoints: Vec<String>,
+    /// What the app noted itself.
+    pub notes: Notes,
 }
 
 /// How an app's health is found out (daprd's `--enable-app-health-check` and what goes with it).
@@ -79,10 +81,24 @@ pub struct HealthCheck {
 pub(crate) struct App {
     pub(crate) options: AppServerOptions,
     pub(crate) invoker: Invoker,
-    pub(crate) notes: Notes,
 }
 
 impl App {
+    /// The API of the app that `options` name.
+    ///
+    /// # Errors
+    /// When the data plane knows no such caller.
+    pub(crate) fn new(options: AppServerOptions, mesh: Mesh) -> io::Result<Self> {
+        Ok(Self {
+            invoker: Invoker {
+                caller: caller(&mesh, &options.app)?,
+                limits: options.limits.clone(),
+                mesh,
+            },
+            options,
+        })
+    }
+
     /// Whether a request shows the token, where one is asked for.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(&API_TOKEN).map(HeaderValue::as_bytes);
@@ -121,16 +137,7 @@ pub fn serve_app(listener: TcpListener, options: AppServerOptions, mesh: Mesh) -
     }
     let runs = listener::Runs::OnWorkers(mesh.workers().clone());
     let setup = (ServerKind::App, options.limits.clone(), options.metrics.clone());
-    let app = App {
-        invoker: Invoker {
-            caller: caller(&mesh, &options.app)?,
-            limits: options.limits.clone(),
-            mesh,
-        },
-        notes: Notes::default(),
-        options,
-    };
-    listener::serve(listener, runs, app, setup)
+    listener::serve(listener, runs, App::new(options, mesh)?, setup)
 }
 
 /// The caller called `app`.

@@ -18,7 +18,7 @@ use mainstay_base::metric::Collect;
 use mainstay_host::Handle;
 use mainstay_mesh::{Body, Mesh};
 
-use self::process::ProcessMetrics;
+pub(crate) use self::process::ProcessMetrics;
 use crate::listener::{self, Handler};
 use crate::metrics::{Refusal, ServerKind};
 use crate::wire::System;
@@ -127,7 +127,7 @@ impl Control {
                 reply::json(StatusCode::OK, &status)
             }
             "/api/logs" if get => self.logs(request.uri().query()),
-            "/metrics" if get => self.metrics().await,
+            "/metrics" if get => metrics_answer(&self.collectors).await,
             "/api/stop" if post => {
                 (self.options.shutdown)();
                 accepted()
@@ -169,18 +169,18 @@ impl Control {
             None => logs::answer(self.host.logs(filter)),
         }
     }
+}
 
-    /// Every metric there is. Written on a thread that may block, because it reads files.
-    async fn metrics(&self) -> Response<Body> {
-        let collectors = Arc::clone(&self.collectors);
-        let text = tokio::task::spawn_blocking(move || prometheus::write(&collectors)).await;
-        match text {
-            Ok(text) => reply::bytes(StatusCode::OK, prometheus::CONTENT_TYPE, text),
-            Err(error) => {
-                tracing::error!(%error, "cannot write the metrics");
-                let message = "the metrics cannot be written";
-                reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "ERR_INTERNAL", message)
-            }
+/// Every metric there is. Written on a thread that may block, because it reads files.
+pub(crate) async fn metrics_answer(collectors: &Arc<[Arc<dyn Collect>]>) -> Response<Body> {
+    let collectors = Arc::clone(collectors);
+    let text = tokio::task::spawn_blocking(move || prometheus::write(&collectors)).await;
+    match text {
+        Ok(text) => reply::bytes(StatusCode::OK, prometheus::CONTENT_TYPE, text),
+        Err(error) => {
+            tracing::error!(%error, "cannot write the metrics");
+            let message = "the metrics cannot be written";
+            reply::problem(StatusCode::INTERNAL_SERVER_ERROR, "ERR_INTERNAL", message)
         }
     }
 }

@@ -105,7 +105,7 @@ async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body
         }
         "GetMetadata" => {
             let get = |_: tonic::Request<runtime::GetMetadataRequest>| async move {
-                let metadata = metadata::get(&options.app, &options.metadata, &app.notes);
+                let metadata = metadata::get(&options.app, &options.metadata);
                 Ok(tonic::Response::new(runtime_metadata::encode(metadata)))
             };
             unary(app, request, get).await
@@ -113,7 +113,7 @@ async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body
         "SetMetadata" => {
             let set = |request: tonic::Request<runtime::SetMetadataRequest>| async move {
                 let note = request.into_inner();
-                let written = app.notes.set(&note.key, note.value);
+                let written = app.options.metadata.notes.set(&note.key, note.value);
                 written.map_err(|error| Status::resource_exhausted(error.to_string()))?;
                 Ok(tonic::Response::new(()))
             };

@@ -86,7 +86,7 @@ async fn fixed(app: &App, route: Route, request: Request<Body>) -> Response<Body
     match route {
         Route::Healthz => healthz(app, request.uri().query()),
         Route::Metadata => {
-            let metadata = metadata::get(&options.app, &options.metadata, &app.notes);
+            let metadata = metadata::get(&options.app, &options.metadata);
             reply::json(StatusCode::OK, &metadata)
         }
         Route::SetMetadata(key) => set_metadata(app, &key, request.into_body()).await,
@@ -125,7 +125,7 @@ async fn set_metadata(app: &App, key: &str, body: Body) -> Response<Body> {
             return error.answer();
         }
     };
-    match app.notes.set(key, value) {
+    match app.options.metadata.notes.set(key, value) {
         Ok(()) => reply::empty(StatusCode::NO_CONTENT),
         Err(error) => reply::problem(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -69,7 +69,7 @@ fn parse() -> Command {
 fn perform(command: Command) -> Outcome {
     match command {
         Command::Run(args) => run::run(&args),
-        Command::Daprd(args) => daprd::run(*args),
+        Command::Daprd(args) => daprd::run(&args),
         Command::Status(args) => ask(client::status::run(&args)),
         Command::Logs(args) => ask(client::logs::run(&args)),
         Command::Restart(args) => ask(client::restart::run(&args)),

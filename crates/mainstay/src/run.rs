@@ -9,7 +9,7 @@ mod screen;
 mod session;
 mod signals;
 mod surroundings;
-mod traces;
+pub(crate) mod traces;
 mod traffic;
 mod wiring;
 
@@ -21,6 +21,9 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use tokio::sync::mpsc;
 
+pub(crate) use ports::listen;
+pub(crate) use signals::Signals;
+
 use crate::data_dir::{DEFAULT_NAME, DataDir};
 use crate::failure::{Failure, Outcome};
 use crate::manifest::{self, Manifest};
@@ -31,7 +34,6 @@ use crate::render::log::LogRenderer;
 use crate::run::say::Voice;
 use crate::run::screen::Screen;
 use crate::run::session::{Output, Stops};
-use crate::run::signals::Signals;
 use crate::run::wiring::{Running, Settings};
 
 /// Threads of everything that is not the data plane.

@@ -44,13 +44,13 @@ static BUILD_INFO: Descriptor = Descriptor {
 static TABLE: [&Descriptor; 5] = [&CPU, &RESIDENT, &OPEN_FILES, &START_TIME, &BUILD_INFO];
 
 /// What Mainstay itself uses.
-pub(super) struct ProcessMetrics {
+pub(crate) struct ProcessMetrics {
     started_seconds: f64,
     version: String,
 }
 
 impl ProcessMetrics {
-    pub(super) fn new(system: &System) -> Self {
+    pub(crate) fn new(system: &System) -> Self {
         Self {
             started_seconds: system.started_unix_ms as f64 / 1e3,
             version: system.version.clone(),

@@ -1,7 +1,7 @@
 //! What an app is told about its runtime, and what it may note there.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mainstay_base::AppId;
@@ -85,9 +85,10 @@ pub(crate) enum NoteError {
     TooMany,
 }
 
-/// What an app noted with `PUT /v1.0/metadata/{key}`; lost when Mainstay stops.
-#[derive(Debug, Default)]
-pub(crate) struct Notes(Mutex<BTreeMap<String, String>>);
+/// What an app noted with `PUT /v1.0/metadata/{key}`; lost when Mainstay stops. Clones share the notes, so that all
+/// servers of an app show the same.
+#[derive(Clone, Debug, Default)]
+pub struct Notes(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Notes {
     /// Writes a note. An empty key does nothing, as in Dapr.
@@ -108,8 +109,13 @@ impl Notes {
 }
 
 /// What `app` is told.
-pub(crate) fn get(app: &AppId, about: &AppMetadata, notes: &Notes) -> Metadata {
-    let mut extended = notes.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+pub(crate) fn get(app: &AppId, about: &AppMetadata) -> Metadata {
+    let mut extended = about
+        .notes
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
     extended.insert("daprRuntimeVersion".to_owned(), RUNTIME_VERSION.to_owned());
     let health = about.health.as_ref().map(|health| AppHealth {
         path: health.path.clone(),
@@ -191,7 +197,11 @@ mod tests {
         assert_eq!(notes.set("one-more", String::new()), Err(NoteError::TooMany));
         assert_eq!(notes.set("key-7", "new value".into()), Ok(()));
         let app = AppId::new("orders").unwrap();
-        let extended = get(&app, &AppMetadata::default(), &notes).extended;
+        let about = AppMetadata {
+            notes,
+            ..AppMetadata::default()
+        };
+        let extended = get(&app, &about).extended;
         assert_eq!(extended.get("key-7").map(String::as_str), Some("new value"));
         assert_eq!(extended.len(), MAX_NOTES + 1);
     }

@@ -47,6 +47,7 @@ async fn metadata_tells_what_there_is_and_keeps_notes() {
                 threshold: 3,
             }),
             http_endpoints: vec!["payments".into()],
+            ..AppMetadata::default()
         };
     });
     let mut put = request(Method::PUT, "/v1.0/metadata/cli%20PID", &[]);

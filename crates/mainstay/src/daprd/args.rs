@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) app_channel_address: String,
     /// Calls the app gets at a time; -1 for no bound but the learnt one
     #[arg(long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
-    pub(crate) app_max_concurrency: i64,
+    app_max_concurrency: i64,
     #[command(flatten)]
     pub(crate) health: Health,
     /// Port of the HTTP API (gRPC works there too); 0 takes a free one
@@ -93,6 +93,13 @@ impl Args {
     /// Port the app listens on.
     pub(crate) fn app_port(&self) -> Option<u16> {
         u16::try_from(self.app_port).ok().filter(|port| *port > 0)
+    }
+
+    /// Calls the app gets at a time, where that is bounded.
+    pub(crate) fn max_concurrency(&self) -> Option<u32> {
+        u32::try_from(self.app_max_concurrency)
+            .ok()
+            .filter(|most| *most > 0)
     }
 }
 

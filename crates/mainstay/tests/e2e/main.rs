@@ -11,6 +11,7 @@
 mod calls;
 mod clients;
 mod command_line;
+mod daprd;
 mod faults;
 mod grpc;
 mod harness;

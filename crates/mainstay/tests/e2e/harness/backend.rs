@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, request};
@@ -27,7 +28,33 @@ pub struct Backend {
 impl Backend {
     /// Answers every request with what `answer` makes of it.
     pub async fn start(answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_on(([127, 0, 0, 1], 0).into(), answer).await
+    }
+
+    /// [`Backend::start`] on an address of the caller's choice.
+    pub async fn start_on(
+        address: SocketAddr,
+        answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        Self::serve(address, Duration::ZERO, answer).await
+    }
+
+    /// Answers every request after `delay`.
+    pub async fn start_slow(delay: Duration) -> Self {
+        Self::serve(
+            ([127, 0, 0, 1], 0).into(),
+            delay,
+            |_| Response::new(String::new()),
+        )
+        .await
+    }
+
+    async fn serve(
+        address: SocketAddr,
+        delay: Duration,
+        answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let arrived = Arc::new(Mutex::new(Vec::new()));
         let (kept, answer) = (Arc::clone(&arrived), Arc::new(answer));
@@ -43,6 +70,7 @@ impl Backend {
                             .await
                             .map(|body| body.to_bytes())
                             .unwrap_or_default();
+                        tokio::time::sleep(delay).await;
                         let arrived = (head, body);
                         let response = answer(&arrived).map(|text| Full::new(Bytes::from(text)));
                         kept.lock().expect("no panic").push(arrived);

@@ -294,16 +294,22 @@ pub async fn run(arguments: &[&str], env: &[(String, String)]) -> Output {
     }
 }
 
+/// The binary with these arguments, not started yet.
+pub fn command(arguments: &[&str], env: &[(String, String)]) -> Command {
+    command_at(&mainstay(), arguments, env)
+}
+
+/// The binary under another name.
 #[expect(
     clippy::disallowed_methods,
     reason = "the test stands outside of Mainstay and starts it as a user does"
 )]
-fn command(arguments: &[&str], env: &[(String, String)]) -> Command {
+pub fn command_at(program: &Path, arguments: &[&str], env: &[(String, String)]) -> Command {
     let mut folders = vec![testapp_folder()];
     folders.extend(std::env::split_paths(
         &std::env::var_os("PATH").unwrap_or_default(),
     ));
-    let mut command = Command::new(mainstay());
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .env("PATH", std::env::join_paths(folders).expect("a path"))

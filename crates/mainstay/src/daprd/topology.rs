@@ -1,0 +1,114 @@
+//! What a sidecar can call: its own app and the external services of its resource files.
+
+use std::path::Path;
+use std::time::Duration;
+
+use http::HeaderValue;
+use mainstay_base::{AppId, Latency, Priority};
+use mainstay_mesh::{AppProtocol, EdgeConfig, ExternalConfig, TargetConfig, Topology};
+use mainstay_policy::derive::{Promise, derive_edge, derive_target};
+
+use crate::daprd::args::Args;
+use crate::diagnostic::{Diagnostics, Place};
+use crate::failure::Failure;
+use crate::resources::{self, Resources};
+
+/// Dapr cuts no call unless a Resiliency resource says so; a bound there has to be.
+const LONGEST_CALL: Duration = Duration::from_secs(3600);
+
+/// For the queue at the door, which such a bound would make endless.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Reads the folders of `--resources-path`; what has no effect here is told in the log.
+pub(crate) fn resources(args: &Args) -> Result<Resources, Failure> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut all = Resources::default();
+    let mut diagnostics = Diagnostics::default();
+    for folder in &args.resources_path {
+        let folder = folder.to_string_lossy();
+        let place = Place::file(&folder);
+        let read = resources::load(Path::new(""), &folder, place, &environment, &mut diagnostics);
+        all.resiliencies.extend(read.resiliencies);
+        all.endpoints.extend(read.endpoints);
+    }
+    for file in &args.config {
+        tracing::info!("{}: configurations have no effect yet", file.display());
+    }
+    if diagnostics.has_errors() {
+        return Err(diagnostics.sorted().into());
+    }
+    for diagnostic in diagnostics.iter() {
+        tracing::info!("{diagnostic}");
+    }
+    Ok(all)
+}
+
+/// The topology of a sidecar of `app`.
+pub(crate) fn topology(
+    app: &AppId,
+    protocol: AppProtocol,
+    args: &Args,
+    resources: &Resources,
+    token: Option<HeaderValue>,
+) -> Topology {
+    let may_call = |scopes: &[String]| scopes.is_empty() || scopes.iter().any(|scope| scope == app.as_str());
+    let endpoints = || {
+        resources
+            .endpoints
+            .iter()
+            .filter(|endpoint| may_call(&endpoint.scopes))
+    };
+    let edge = |target: &AppId| {
+        let mut derived = derive_edge(&promise(target, None, LONGEST_CALL), None, None);
+        resources::overrides(&resources.resiliencies, app, target).apply(&mut derived, None);
+        let mut policy = derived.policy;
+        // Nothing is promised, so nothing is slow.
+        policy.slow_after = policy.attempt_timeout;
+        EdgeConfig {
+            caller: app.clone(),
+            target: target.clone(),
+            policy,
+            fallback: None,
+            priority: Priority::Normal,
+        }
+    };
+    let own = promise(app, args.max_concurrency(), LONGEST_WAIT);
+    let external = |endpoint: &resources::Endpoint| {
+        let promise = promise(&endpoint.name, None, LONGEST_WAIT);
+        ExternalConfig {
+            name: endpoint.name.clone(),
+            url: endpoint.url.clone(),
+            headers: endpoint.headers.clone(),
+            policy: derive_target(&promise, 1).policy,
+            sla: promise.sla,
+        }
+    };
+    Topology {
+        targets: vec![TargetConfig {
+            app: app.clone(),
+            policy: derive_target(&own, 1).policy,
+            sla: own.sla,
+            protocol,
+            token,
+        }],
+        externals: endpoints().map(external).collect(),
+        edges: std::iter::once(app)
+            .chain(endpoints().map(|endpoint| &endpoint.name))
+            .map(edge)
+            .collect(),
+        undeclared: None,
+    }
+}
+
+/// What is assumed of a service behind a sidecar: nothing but that it answers at some time.
+fn promise(service: &AppId, concurrency: Option<u32>, longest: Duration) -> Promise {
+    let latency = Latency {
+        p99: Duration::from_secs(1),
+        max: Some(longest),
+    };
+    let promise = Promise::nothing(service.clone()).latency(latency, "daprd");
+    match concurrency {
+        Some(concurrency) => promise.concurrency(concurrency, "--app-max-concurrency"),
+        None => promise,
+    }
+}
