@@ -22,6 +22,7 @@ use crate::mesh::Inner;
 use crate::outgoing::Outgoing;
 use crate::random::ThreadRng;
 use crate::record::{AttemptRecord, CallRecord, Passage, outcome_of};
+use crate::replica::Replica;
 use crate::{Body, CallError, Caller, Fallback, Mesh, Reason, fallback, headers};
 
 /// One call.
@@ -69,20 +70,20 @@ pub(crate) struct Flow {
     pub(crate) edge: Arc<Edge>,
     pub(crate) outgoing: Outgoing,
     pub(crate) deadlines: Deadlines,
-    tried: Tried,
+    pub(crate) tried: Tried,
     /// Attempts that count against the retry policy.
     attempts: u32,
     /// All attempts.
-    number: u32,
+    pub(crate) number: u32,
     full: u32,
 }
 
 /// An attempt with the head of an answer.
 pub(crate) struct Answered {
     response: Response<Incoming>,
-    attempt: AttemptRecord,
+    pub(crate) attempt: AttemptRecord,
     status: Status,
-    outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// When the callee had the whole request; `None` while it is still being sent.
     asked: Option<Timestamp>,
 }
@@ -228,21 +229,8 @@ impl Inner {
             let now = self.clock.now();
             match flow.edge.callee.choose(&flow.tried, now) {
                 Choice::Chosen { replica, probe } => {
-                    flow.tried.add(&replica);
                     flow.attempts += 1;
-                    flow.number += 1;
-                    let spans = &flow.edge.spans;
-                    let call = flow.outgoing.trace;
-                    let span =
-                        call.and_then(|call| spans.begin_attempt(call, flow.number, replica.clone(), now));
-                    let worker = self.workers.current();
-                    return Ok(AttemptRecord::new(
-                        flow.edge.clone(),
-                        (replica, probe),
-                        span,
-                        worker,
-                        now,
-                    ));
+                    return Ok(self.begin(flow, (replica, probe), now));
                 }
                 Choice::Full if flow.full == MAX_FULL => return Err(flow.error(Reason::Shed)),
                 Choice::Full => {
@@ -264,27 +252,59 @@ impl Inner {
         }
     }
 
-    /// Makes one attempt.
-    async fn send(&self, flow: &mut Flow, mut attempt: AttemptRecord) -> Result<Answered, Failure> {
+    /// Begins an attempt at a replica at which a place is taken.
+    pub(crate) fn begin(
+        &self,
+        flow: &mut Flow,
+        (replica, probe): (Arc<Replica>, bool),
+        now: Timestamp,
+    ) -> AttemptRecord {
+        flow.tried.add(&replica);
+        flow.number += 1;
+        let call = flow.outgoing.trace;
+        let span = call.and_then(|call| {
+            let spans = &flow.edge.spans;
+            spans.begin_attempt(call, flow.number, replica.clone(), now)
+        });
+        let worker = self.workers.current();
+        AttemptRecord::new(flow.edge.clone(), (replica, probe), span, worker, now)
+    }
+
+    /// Makes one attempt, or two of them where the edge hedges.
+    async fn send(&self, flow: &mut Flow, attempt: AttemptRecord) -> Result<Answered, Failure> {
+        if flow.edge.state.hedge.is_some() && flow.outgoing.is_hedgeable() {
+            // Boxed, so that calls without hedging do not carry its size.
+            return Box::pin(self.send_hedged(flow, attempt)).await;
+        }
         let keep = flow.may_need_request_again();
-        let timeout = flow.edge.config.policy.attempt_timeout;
-        let mut request = flow.outgoing.request(keep, self.clock)?;
-        flow.deadlines
-            .write(request.headers_mut(), timeout, attempt.started);
+        let request = flow.outgoing.request(keep, self.clock)?;
+        let result = self.perform(flow.terms(), attempt, request).await;
+        result.map_err(|mut failure| {
+            if let Some(unsent) = failure.unsent.take() {
+                flow.outgoing.restore(unsent);
+            }
+            failure
+        })
+    }
+
+    /// Sends one request and waits for the head of its answer.
+    pub(crate) async fn perform(
+        &self,
+        terms: Terms<'_>,
+        mut attempt: AttemptRecord,
+        mut request: Request<Body>,
+    ) -> Result<Answered, Failure> {
+        let deadlines = terms.deadlines;
+        deadlines.write(request.headers_mut(), terms.attempt_timeout, attempt.started);
         if let Some(span) = &attempt.span {
             request
                 .headers_mut()
                 .insert(headers::TRACEPARENT, span.traceparent());
         }
-        let result = self.exchange(&mut attempt, request, flow.terms()).await;
-        let now = self.clock.now();
-        match result {
-            Ok(response) => Ok(Answered::new(response, attempt, &flow.outgoing)),
-            Err(mut failure) => {
-                attempt.failed(failure.reason, now);
-                if let Some(unsent) = failure.unsent.take() {
-                    flow.outgoing.restore(unsent);
-                }
+        match self.exchange(&mut attempt, request, terms).await {
+            Ok(response) => Ok(Answered::new(response, attempt, terms)),
+            Err(failure) => {
+                attempt.failed(failure.reason, self.clock.now());
                 Err(failure)
             }
         }
@@ -332,11 +352,11 @@ impl Inner {
 }
 
 impl Answered {
-    fn new(response: Response<Incoming>, attempt: AttemptRecord, outgoing: &Outgoing) -> Self {
-        let status = Status::of_head(outgoing.protocol, response.status(), response.headers());
+    fn new(response: Response<Incoming>, attempt: AttemptRecord, terms: Terms<'_>) -> Self {
+        let status = Status::of_head(terms.protocol, response.status(), response.headers());
         Self {
             outcome: status.outcome(response.headers()),
-            asked: outgoing.sent_by(),
+            asked: terms.sent_by(),
             status,
             response,
             attempt,
@@ -355,7 +375,7 @@ impl Flow {
         }
     }
 
-    fn terms(&self) -> Terms<'_> {
+    pub(crate) fn terms(&self) -> Terms<'_> {
         Terms {
             intent: self.outgoing.intent,
             keep_host: self.outgoing.keep_host,

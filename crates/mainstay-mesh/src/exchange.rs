@@ -221,6 +221,15 @@ fn address(
 }
 
 impl Terms<'_> {
+    /// When the last of the request was sent; `None` while there is more to come.
+    pub(crate) fn sent_by(&self) -> Option<Timestamp> {
+        match self.upload.map(Upload::progress) {
+            None => Some(Timestamp::ZERO),
+            Some(Progress::Callee(since)) => Some(since),
+            Some(Progress::Caller(_) | Progress::Broken) => None,
+        }
+    }
+
     /// When an attempt that `started` then has taken too long, if the callee has the whole request by now.
     fn until(&self, started: Timestamp) -> Timestamp {
         self.deadlines

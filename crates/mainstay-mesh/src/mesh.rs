@@ -7,6 +7,7 @@ use mainstay_base::metric::Collect;
 use mainstay_base::{AppId, Clock, ReplicaId, SystemClock};
 
 use crate::directory::Directory;
+use crate::export::Exporter;
 use crate::metrics::Metrics;
 use crate::origin::Origin;
 use crate::span::Spans;
@@ -38,7 +39,7 @@ pub struct TraceExport {
 /// The data plane could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The operating system refused a thread or a runtime.
+    /// The operating system refused a thread or a runtime, or the collector's URL names no host.
     #[error("the data plane cannot start: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) workers: Workers,
     pub(crate) directory: Directory,
     pub(crate) spans: Arc<Spans>,
+    exporter: Option<Exporter>,
 }
 
 impl Mesh {
@@ -71,11 +73,16 @@ impl Mesh {
         let clock = SystemClock::new();
         let ratio = options.traces.as_ref().map_or(1.0, |export| export.ratio);
         let spans = Arc::new(Spans::new(options.traces.is_some(), ratio, &workers, clock));
+        let exporter = match &options.traces {
+            Some(export) => Some(Exporter::start(export, spans.clone())?),
+            None => None,
+        };
         let inner = Arc::new(Inner {
             directory: Directory::new(workers.count(), spans.clone(), clock),
             clock,
             workers,
             spans,
+            exporter,
         });
         // Owned by the first worker: it ends with it.
         if let Some(runtime) = inner.workers.runtime(0) {
@@ -147,7 +154,13 @@ impl Mesh {
 
     /// Sends the last spans and ends the workers; open connections are cut. Bounded by `limit`.
     pub async fn stop(&self, limit: Duration) {
-        self.inner.workers.stop(limit).await;
+        let stopping = async {
+            if let Some(exporter) = &self.inner.exporter {
+                exporter.stop(limit).await;
+            }
+            self.inner.workers.stop(limit).await;
+        };
+        let _ = tokio::time::timeout(limit, stopping).await;
     }
 }
 

@@ -16,7 +16,7 @@ use crate::record::{AttemptRecord, CallRecord};
 use crate::span::Span;
 use crate::trace::TraceContext;
 use crate::upgrade::{self, Upgrade};
-use crate::upload::{Progress, Upload};
+use crate::upload::Upload;
 use crate::{AppProtocol, Body, Call, CallError, Protocol, Reason, deadline, headers, judge};
 
 /// The request of a call, ready to be sent to any replica.
@@ -146,6 +146,11 @@ impl Outgoing {
         Ok(Request::from_parts(head, body))
     }
 
+    /// Whether two attempts can be made at a time: doing it twice is as good as once, and both have the whole request.
+    pub(crate) fn is_hedgeable(&self) -> bool {
+        self.idempotent && self.upload().is_none() && self.upgrade.is_none()
+    }
+
     /// Takes a request back of which nothing was sent.
     pub(crate) fn restore(&mut self, unsent: Box<Request<Body>>) {
         let (head, _) = unsent.into_parts();
@@ -166,15 +171,6 @@ impl Outgoing {
         match &self.payload {
             Payload::None | Payload::Memory(_) => None,
             Payload::Upload(upload) => Some(upload),
-        }
-    }
-
-    /// When the last of it was sent; `None` while there is more to come.
-    pub(crate) fn sent_by(&self) -> Option<Timestamp> {
-        match self.upload().map(Upload::progress) {
-            None => Some(Timestamp::ZERO),
-            Some(Progress::Callee(since)) => Some(since),
-            Some(Progress::Caller(_) | Progress::Broken) => None,
         }
     }
 

@@ -1,5 +1,10 @@
 //! Spans: one per call and one per attempt, in records that are made once and used again and again.
 
+#![expect(
+    clippy::vec_box,
+    reason = "a span under way moves as a pointer from record to record"
+)]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -187,31 +192,29 @@ impl Spans {
         }
     }
 
-    /// Shows all ended spans to `export` in batches of at most `size`, and takes them back to be used again.
-    pub(crate) async fn drain<F>(&self, size: usize, mut export: impl FnMut(&[Box<Span>]) -> F)
-    where
-        F: Future<Output = bool>,
-    {
-        let mut batch = Vec::with_capacity(size);
+    /// Moves up to `size` ended spans into the empty `batch`; `false` when there are none.
+    pub(crate) fn take(&self, size: usize, batch: &mut Vec<Box<Span>>) -> bool {
         for worker in 0..self.shelves.len() {
-            loop {
-                if let Some(mut shelf) = self.shelf(worker) {
-                    let from = shelf.ended.len().saturating_sub(size);
-                    batch.extend(shelf.ended.drain(from..));
-                }
-                if batch.is_empty() {
-                    break;
-                }
-                if !export(&batch).await {
-                    self.dropped.add(batch.len() as u64);
-                }
-                for span in &mut batch {
-                    **span = Span::default();
-                }
-                if let Some(mut shelf) = self.shelf(worker) {
-                    shelf.blank.append(&mut batch);
-                }
+            if let Some(mut shelf) = self.shelf(worker) {
+                let from = shelf.ended.len().saturating_sub(size - batch.len());
+                batch.extend(shelf.ended.drain(from..));
             }
+        }
+        !batch.is_empty()
+    }
+
+    /// Takes the spans of `batch` back to be used again, whether they were `delivered` or are lost.
+    pub(crate) fn give_back(&self, batch: &mut Vec<Box<Span>>, delivered: bool) {
+        if !delivered {
+            self.dropped.add(batch.len() as u64);
+        }
+        for span in batch.iter_mut() {
+            **span = Span::default();
+        }
+        // To whoever has the fewest: a span may end on another worker than it began on.
+        let shelves = (0..self.shelves.len()).filter_map(|worker| self.shelf(worker));
+        if let Some(mut shelf) = shelves.min_by_key(|shelf| shelf.blank.len()) {
+            shelf.blank.append(batch);
         }
     }
 

@@ -34,16 +34,14 @@ pub(crate) async fn secure(stream: TcpStream, host: &str, offer: Offer) -> io::R
 /// The configuration for each offer, read from the machine at the first use.
 async fn config(offer: Offer) -> io::Result<Arc<ClientConfig>> {
     static CONFIGS: OnceLock<[Arc<ClientConfig>; 3]> = OnceLock::new();
-    let configs = match CONFIGS.get() {
-        Some(configs) => configs,
-        None => {
-            // Reads files.
-            let loaded = tokio::task::spawn_blocking(load)
-                .await
-                .map_err(io::Error::other)??;
-            CONFIGS.get_or_init(|| loaded)
-        }
-    };
+    if CONFIGS.get().is_none() {
+        // Reads files.
+        let loaded = tokio::task::spawn_blocking(load)
+            .await
+            .map_err(io::Error::other)??;
+        let _ = CONFIGS.set(loaded);
+    }
+    let configs = CONFIGS.get().ok_or(io::ErrorKind::NotFound)?;
     let [both, http1, http2] = configs;
     Ok(match offer {
         Offer::Both => both.clone(),

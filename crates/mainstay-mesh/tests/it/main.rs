@@ -1,9 +1,17 @@
 //! The data plane against real sockets.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod calls;
 mod deadlines;
+mod externals;
+mod hedging;
 mod protection;
 mod retries;
+mod signals;
+mod streams;
 mod support;
