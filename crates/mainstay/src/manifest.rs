@@ -83,6 +83,12 @@ pub(crate) fn parse(text: &str, file_name: &str) -> (Option<Parsed>, Diagnostics
     (Some(Parsed { file, document }), diagnostics)
 }
 
+/// What the rules say about a manifest without resources.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn rules(parsed: &Parsed) -> Diagnostics {
+    rules::check(parsed, &Resources::default())
+}
+
 fn empty(file_name: &str) -> Diagnostic {
     Diagnostic::error(Code::EMPTY, Place::file(file_name), "the file is empty")
         .help("the smallest manifest is:  apps: { hello: { command: [./hello] } }")
