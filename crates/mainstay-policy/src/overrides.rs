@@ -112,6 +112,17 @@ impl Overrides {
                 policy.breaker.open_max = value;
             },
         );
+        // More time than an attempt may take is never needed for one.
+        if let Some(timeout) = self
+            .timeout
+            .as_ref()
+            .filter(|timeout| timeout.value < edge.policy.retry.min_left)
+        {
+            let sum = "no more than an attempt may take".to_owned();
+            edge.set(EdgeField::RetryNeeds, sum, timeout.origin(), |policy| {
+                policy.retry.min_left = timeout.value;
+            });
+        }
         let origins = [
             self.timeout.as_ref().map(Setting::origin),
             self.max_retries.as_ref().map(Setting::origin),

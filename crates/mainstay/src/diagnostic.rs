@@ -2,7 +2,7 @@
 
 mod code;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -143,11 +143,26 @@ impl fmt::Display for Diagnostic {
             message,
             help,
         } = self;
-        write!(formatter, "{place}: {severity} {code}: {message}")?;
+        write!(formatter, "{place}: {severity} {code}: {}", Visible(message))?;
         match help {
-            Some(help) => write!(formatter, "\n    {help}"),
+            Some(help) => write!(formatter, "\n    {}", Visible(help)),
             None => Ok(()),
         }
+    }
+}
+
+/// Text of a file that may hold anything: control characters, which could play tricks on a terminal, are spelt out.
+struct Visible<'a>(&'a str);
+
+impl fmt::Display for Visible<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| {
+            if character.is_control() {
+                write!(formatter, "{}", character.escape_default())
+            } else {
+                formatter.write_char(character)
+            }
+        })
     }
 }
 
@@ -159,9 +174,13 @@ pub(crate) struct Diagnostics(Vec<Diagnostic>);
 const MAX_DIAGNOSTICS: usize = 100;
 
 impl Diagnostics {
-    /// Adds one; beyond a hundred it is dropped, because the first ones have to be mended anyway.
+    /// Adds one; beyond a hundred it is dropped, because the first ones have to be mended anyway. An error is never
+    /// dropped for a warning.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         if self.0.len() < MAX_DIAGNOSTICS {
+            self.0.push(diagnostic);
+        } else if diagnostic.severity == Severity::Error && !self.has_errors() {
+            self.0.pop();
             self.0.push(diagnostic);
         }
     }

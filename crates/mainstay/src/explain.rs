@@ -79,6 +79,11 @@ fn question(words: &[String]) -> Result<Question, Failure> {
             None => (None, *word),
         },
         [word, dir] if arrow(word).is_some() => (arrow(word), *dir),
+        [word, ..] if arrow(word).is_some() => {
+            return Err(Failure::usage(format!(
+                "after `{word}` only the folder of the manifest can follow"
+            )));
+        }
         [caller, target] => (Some(((*caller).to_owned(), (*target).to_owned())), "."),
         [caller, target, dir] => (Some(((*caller).to_owned(), (*target).to_owned())), *dir),
         _ => {

@@ -8,7 +8,7 @@ mod interpolate;
 mod model;
 mod rules;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::resources::{self, Resources};
 
 pub(crate) use build::parse_url;
 pub(crate) use file::File;
-pub(crate) use model::{App, Call, External, Manifest};
+pub(crate) use model::{App, Call, Manifest};
 
 /// The names under which a manifest is looked for.
 pub(crate) const FILE_NAMES: [&str; 2] = ["mainstay.yaml", "mainstay.yml"];

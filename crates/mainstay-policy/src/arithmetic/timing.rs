@@ -46,13 +46,17 @@ pub enum Timing {
 pub(super) fn timings(graph: &Graph) -> Vec<Timing> {
     let mut found = Vec::new();
     for edge in &graph.calls {
-        found.extend(cuts_off(graph, edge));
         found.extend(retries_never(edge));
-        found.extend(
-            graph
-                .calls_of(edge.target)
-                .filter_map(|next| gives_up(edge, next)),
-        );
+        match cuts_off(graph, edge) {
+            Some(timing) => found.push(timing),
+            // One finding for one timeout; and a circle of calls has its own.
+            None => found.extend(
+                graph
+                    .calls_of(edge.target)
+                    .filter(|next| next.target != edge.caller)
+                    .filter_map(|next| gives_up(edge, next)),
+            ),
+        }
     }
     found
 }

@@ -305,7 +305,9 @@ fn all_attempts(policy: &EdgePolicy) -> (Duration, String) {
     let waits = wait.saturating_mul(retry.max_retries);
     let mut sum = format!("{attempts} attempts x {}", format_duration(*attempt_timeout));
     if !waits.is_zero() {
-        let _ = write!(sum, " + {} waits x {}", retry.max_retries, format_duration(wait));
+        let (number, wait) = (retry.max_retries, format_duration(wait));
+        let plural = if number == 1 { "" } else { "s" };
+        let _ = write!(sum, " + {number} wait{plural} x {wait}");
     }
     (
         attempt_timeout.saturating_mul(attempts).saturating_add(waits),

@@ -26,7 +26,8 @@ macro_rules! codes {
         }
 
         /// Every code with its title and what its page says.
-        pub(crate) const CODES: &[(Code, &str, &str)] = &[
+        #[cfg(test)]
+        pub(super) const CODES: &[(Code, &str, &str)] = &[
             $((Code::$name, concat!($($doc),+), $page),)+
         ];
     };
@@ -77,8 +78,6 @@ codes! {
     COMMAND = "M021", "A command is a program with its arguments, without a shell. For pipes, redirections and variables of the shell write `[sh, -c, \"...\"]`.";
     /// Keys that do not go together.
     CONTRADICTION = "M022", "Exactly one of the named keys is expected.";
-    /// The command line names nothing in the manifest.
-    UNKNOWN_EDGE = "M023", "`mainstay explain` without an argument lists the edges.";
     /// A resource names a policy that does not exist.
     UNKNOWN_POLICY = "M030", "`targets` of a Dapr Resiliency resource name entries of `policies` in the same file or in another Resiliency file.";
     /// A Dapr setting that this version does not support.
@@ -87,4 +86,40 @@ codes! {
     NOT_USED = "M032", "It is valid Dapr and has no effect yet. Nothing fails because of it.";
     /// A setting is overridden by a later one.
     OVERRIDDEN = "M033", "Two Resiliency resources set the same line for the same app. As in Dapr, the last file in the order of names wins.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use expect_test::expect_file;
+
+    use super::*;
+
+    /// `UPDATE_EXPECT=1 cargo test -p mainstay` writes it anew.
+    #[test]
+    fn the_page_of_errors_is_that_of_the_table() {
+        let mut page = "\
+# Errors in your files
+
+Every mistake that `mainstay check` or `mainstay run` finds in a manifest, an env file or a Dapr resource file has a
+stable code. All of them are told at once, each with its file, line and column, and with a way out where there is one.
+Exit code 2 means that there was at least one error; warnings and notes stop nothing.
+
+This page is written from the table in `crates/mainstay/src/diagnostic/code.rs`.
+"
+        .to_owned();
+        for (code, title, text) in CODES {
+            write!(page, "\n## {code}\n\n**{}** {text}\n", title.trim()).expect("text");
+        }
+        expect_file!["../../../../docs/errors.md"].assert_eq(&page);
+    }
+
+    #[test]
+    fn no_code_is_given_twice() {
+        let mut codes: Vec<_> = CODES.iter().map(|(code, ..)| code.as_str()).collect();
+        codes.dedup();
+        assert_eq!(codes.len(), CODES.len());
+        assert!(codes.is_sorted());
+    }
 }

@@ -92,7 +92,7 @@ impl<'a> Checker<'a> {
             );
             let help = node.text().filter(|_| scalar && expected == "text");
             let help = help.map(|text| format!("in quotes it is text: \"{text}\""));
-            let message = format!("`{name}` must be {expected}, not {}", found(node));
+            let message = format!("{} must be {expected}, not {}", of_name(name), found(node));
             self.report(Code::WRONG_TYPE, place, message, help);
             return None;
         };
@@ -151,7 +151,7 @@ impl<'a> Checker<'a> {
             (Some(min), None) => format!("at least {min}"),
             (_, max) => format!("at most {}", max.unwrap_or_default()),
         };
-        let message = format!("`{name}` must be {range}, not {value}");
+        let message = format!("{} must be {range}, not {value}", of_name(name));
         self.report(Code::OUT_OF_RANGE, place, message, None);
         false
     }

@@ -9,7 +9,7 @@ pub(crate) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
             let other = candidate.to_lowercase();
             let distance = strsim::damerau_levenshtein(&lower, &other);
             // One mistake in three letters; a beginning of the word counts as close as well.
-            let allowed = (word.len().max(candidate.len()) / 3).max(1);
+            let allowed = word.len().max(candidate.len()) / 3;
             let prefix = lower.len() >= 3
                 && other.len() >= 3
                 && (other.starts_with(&lower) || lower.starts_with(&other));

@@ -162,7 +162,10 @@ impl<'a> Rules<'a> {
 
     /// Everything that can be called.
     fn callable(&self) -> Vec<&'a str> {
-        [&self.apps[..], &self.externals, &self.endpoints].concat()
+        let mut all = [&self.apps[..], &self.externals, &self.endpoints].concat();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn endpoints(&mut self) {
