@@ -112,6 +112,11 @@ impl Overrides {
                 policy.breaker.open_max = value;
             },
         );
+        self.apply_to_times(edge, caller);
+    }
+
+    /// What follows from other timeouts and retries.
+    fn apply_to_times(&self, edge: &mut Derived<EdgePolicy, EdgeField>, caller: Option<&Promise>) {
         // More time than an attempt may take is never needed for one.
         if let Some(timeout) = self
             .timeout

@@ -25,7 +25,9 @@ fn graph(text: &str) -> Graph {
             [caller, "->", target, settings @ ..] => {
                 let mut call = call(caller, target);
                 call.substitute = substitute;
-                settings.iter().for_each(|setting| set_call(&mut call, setting));
+                for setting in settings.iter() {
+                    set_call(&mut call, setting);
+                }
                 calls.push(call);
             }
             ["external", name, settings @ ..] => services.push(with(service(name, Role::External), settings)),
@@ -99,6 +101,10 @@ fn set_call(call: &mut Call, setting: &str) {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
 fn check(text: &str, expect: Expect) {
     let report = analyse(&graph(text));
     let mut shown = String::new();

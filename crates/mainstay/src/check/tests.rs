@@ -3,6 +3,10 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::manifest::tests::load_text;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
 fn check(input: &str, expect: Expect) {
     let manifest = load_text(input).expect("a manifest");
     let report = arithmetic::analyse(&graph(&manifest, &assemble(&manifest)));
@@ -153,6 +157,7 @@ external:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one long text")]
 fn as_json() {
     let manifest = load_text(
         r#"

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::form::reader_of;
+use super::form::{Reader, reader_of};
 use super::suggest::did_you_mean;
 use super::tree::{Document, Entry, Node, Value};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
@@ -120,7 +120,7 @@ impl<'a> Checker<'a> {
                 .then(|| Json::from(*value)),
             Value::Float(value, _) => Some(Json::from(*value)),
             Value::List(items) => self.list(schema, items, place, name),
-            Value::Map(entries) => self.map(schema, entries, place, name),
+            Value::Map(entries) => self.map(schema, entries, &place, name),
         }
     }
 
@@ -176,7 +176,7 @@ impl<'a> Checker<'a> {
         )
     }
 
-    fn map(&mut self, schema: &'a Json, entries: &[Entry], place: Place, name: &str) -> Option<Json> {
+    fn map(&mut self, schema: &'a Json, entries: &[Entry], place: &Place, name: &str) -> Option<Json> {
         let properties = schema.get("properties").and_then(Json::as_object);
         let required = schema.get("required").and_then(Json::as_array);
         let required = required.into_iter().flatten().filter_map(Json::as_str);
@@ -251,17 +251,17 @@ impl<'a> Checker<'a> {
             let help = "it has no effect yet; take it out".to_owned();
             return self.report(Code::LATER, place, message, Some(help));
         }
-        let help = match listed("x-elsewhere") {
-            Some(advice) => advice.to_owned(),
-            None => {
-                let keys = schema
-                    .get("properties")
-                    .and_then(Json::as_object)
-                    .into_iter()
-                    .flat_map(Map::keys);
-                did_you_mean(key, keys.map(String::as_str).collect::<Vec<_>>())
-            }
+        let known = || {
+            schema
+                .get("properties")
+                .and_then(Json::as_object)
+                .into_iter()
+                .flat_map(Map::keys)
         };
+        let help = listed("x-elsewhere").map_or_else(
+            || did_you_mean(key, known().map(String::as_str).collect::<Vec<_>>()),
+            str::to_owned,
+        );
         let message = format!("{} has no key `{key}`", of_name(name));
         self.report(Code::UNKNOWN_KEY, place, message, Some(help));
     }
@@ -271,9 +271,10 @@ impl<'a> Checker<'a> {
 fn expected(members: &[&Json]) -> String {
     let mut expected: Vec<String> = Vec::new();
     for member in members {
-        match words(member) {
-            Some(words) => expected.push(format!("one of {}", words.join(", "))),
-            None => expected.extend(types(member).into_iter().map(|name| type_name(name).to_owned())),
+        if let Some(words) = words(member) {
+            expected.push(format!("one of {}", words.join(", ")));
+        } else {
+            expected.extend(types(member).into_iter().map(|name| type_name(name).to_owned()));
         }
     }
     expected.retain(|word| word != "nothing");
@@ -289,7 +290,7 @@ fn of_name(name: &str) -> String {
     }
 }
 
-fn form(schema: &Json) -> Option<fn(&str) -> Result<(), String>> {
+fn form(schema: &Json) -> Option<Reader> {
     schema.get("format").and_then(Json::as_str).and_then(reader_of)
 }
 

@@ -73,7 +73,8 @@ impl<F: Form> JsonSchema for Formed<F> {
     }
 }
 
-type Reader = fn(&str) -> Result<(), String>;
+/// Says what is wrong with a text.
+pub(crate) type Reader = fn(&str) -> Result<(), String>;
 
 const fn reader<F: Form>() -> (&'static str, Reader) {
     (F::NAME, |text| F::read(text).map(drop))

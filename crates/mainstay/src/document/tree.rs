@@ -195,8 +195,12 @@ impl Builder {
         }
     }
 
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "an error on its way out of every step"
+    )]
     fn stop(&self, code: Code, marker: Marker, message: &str) -> Stop {
-        Box::new(Diagnostic::error(
+        Stop::from(Diagnostic::error(
             code,
             self.place(marker.line(), marker.col() + 1),
             message,

@@ -28,6 +28,10 @@ spec:
   targets: { apps: { catalog: { timeout: quick, circuitBreaker: five } } }
 "#;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
 fn check(words: &[&str], expect: Expect) {
     let manifest = load_text(SHOP).expect("a manifest");
     let assembly = assembly::assemble(&manifest);

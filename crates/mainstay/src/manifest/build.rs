@@ -35,6 +35,11 @@ const REPLICA_VARIABLES: [&str; 8] = [
     "DAPR_API_TOKEN",
 ];
 
+/// The wait before the first restart where none is given.
+pub(super) const BACKOFF_MIN: Duration = Duration::from_millis(500);
+/// The longest wait before a restart where none is given.
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
 type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Builds the model; mistakes go to `diagnostics`, and what they concern is left out.
@@ -402,23 +407,20 @@ impl Builder<'_> {
             let Some(value) = self.complete(&value.0, &path, &[]) else {
                 continue;
             };
-            match (
+            let header = (
                 HeaderName::from_bytes(key.as_bytes()),
                 HeaderValue::from_str(&value),
-            ) {
-                (Ok(key), Ok(mut value)) => {
-                    // Such headers often carry credentials.
-                    value.set_sensitive(true);
-                    headers.push((key, value));
-                }
-                _ => {
-                    let place = self.place(&path);
-                    let message = format!("`{key}` with this value is not a header");
-                    self.diagnostics.push(
-                        Diagnostic::error(Code::WRONG_FORM, place, message)
-                            .help("names are letters, digits and `-`; values have no line breaks"),
-                    );
-                }
+            );
+            if let (Ok(key), Ok(mut value)) = header {
+                // Such headers often carry credentials.
+                value.set_sensitive(true);
+                headers.push((key, value));
+            } else {
+                let place = self.place(&path);
+                let message = format!("`{key}` with this value is not a header");
+                let help = "names are letters, digits and `-`; values have no line breaks";
+                self.diagnostics
+                    .push(Diagnostic::error(Code::WRONG_FORM, place, message).help(help));
             }
         }
         let endpoint = self.endpoints.iter().position(|endpoint| endpoint.name == *name);
@@ -498,19 +500,15 @@ fn restart(app: &file::App) -> RestartPolicy {
         _ => None,
     };
     let time = |time: Option<&file::PositiveTime>, default| time.map_or(default, |time| time.0);
-    let thirty = Duration::from_secs(30);
     RestartPolicy {
         restart: match restart_word(app) {
             file::RestartWord::Always => Restart::Always,
             file::RestartWord::OnFailure => Restart::OnFailure,
             file::RestartWord::Never => Restart::Never,
         },
-        backoff_min: time(
-            full.and_then(|full| full.backoff_min.as_ref()),
-            Duration::from_millis(500),
-        ),
-        backoff_max: time(full.and_then(|full| full.backoff_max.as_ref()), thirty),
-        calm: time(full.and_then(|full| full.calm.as_ref()), thirty),
+        backoff_min: time(full.and_then(|full| full.backoff_min.as_ref()), BACKOFF_MIN),
+        backoff_max: time(full.and_then(|full| full.backoff_max.as_ref()), BACKOFF_MAX),
+        calm: time(full.and_then(|full| full.calm.as_ref()), BACKOFF_MAX),
         max_restarts: full.and_then(|full| full.max_restarts),
     }
 }

@@ -2,6 +2,9 @@
 
 use super::interpolate::interpolate;
 
+/// A line, counted from 1, and what is wrong with it.
+pub(crate) type Problem = (u32, String);
+
 /// Reads lines of the form `NAME=value`. `#` starts a comment at the beginning of a line and after a blank; `export` is
 /// allowed; `'…'` is taken as it stands, `"…"` knows `\n`, `\t`, `\"`, `\\`; outside of `'…'`, `${NAME}` is replaced by
 /// what `lookup` or an earlier line says.
@@ -11,7 +14,7 @@ use super::interpolate::interpolate;
 pub(crate) fn parse(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, String)>, Vec<(u32, String)>> {
+) -> Result<Vec<(String, String)>, Vec<Problem>> {
     let mut variables: Vec<(String, String)> = Vec::new();
     let mut problems = Vec::new();
     for (index, line) in text.strip_prefix('\u{feff}').unwrap_or(text).lines().enumerate() {

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainstay_base::AppId;
+use mainstay_base::{AppId, format_duration};
 
-use super::file::{
-    App, Calls, Condition, Fallback, Needs, Probe, Replicas, Restart, RestartFull, RestartWord,
-};
+use super::build::{BACKOFF_MAX, BACKOFF_MIN};
+use super::file::{App, Calls, Condition, Fallback, Needs, Probe, Replicas, Restart, RestartWord};
 use super::{INGRESS, Parsed};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{Value, did_you_mean};
@@ -35,6 +34,7 @@ pub(crate) fn check(parsed: &Parsed, resources: &Resources) -> Diagnostics {
         rules.calls(name, app);
         rules.needs(name, app);
         rules.probes(name, app);
+        rules.restart(name, app);
     }
     rules.needs_cycles();
     rules.diagnostics
@@ -224,7 +224,7 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// An HTTPEndpoint may be for certain callers only.
+    /// An `HTTPEndpoint` may be for certain callers only.
     fn scope(&mut self, name: &AppId, target: &AppId, path: &[&str]) {
         let endpoint = self
             .resources
@@ -430,21 +430,23 @@ impl<'a> Rules<'a> {
                 );
             }
         }
-        if let Some(Restart::Full(RestartFull {
-            backoff_min: Some(min),
-            backoff_max: Some(max),
-            ..
-        })) = &app.restart
-        {
-            if min.0 > max.0 {
-                let path = ["apps", name.as_str(), "restart", "backoff_max"];
-                self.error(
-                    Code::OUT_OF_RANGE,
-                    &path,
-                    "`backoff_max` is shorter than `backoff_min`".to_owned(),
-                    "swap them",
-                );
-            }
+    }
+
+    fn restart(&mut self, name: &AppId, app: &App) {
+        let Some(Restart::Full(full)) = &app.restart else {
+            return;
+        };
+        let min = full.backoff_min.as_ref().map_or(BACKOFF_MIN, |time| time.0);
+        let max = full.backoff_max.as_ref().map_or(BACKOFF_MAX, |time| time.0);
+        if min > max {
+            let message = format!(
+                "the shortest wait {} is longer than the longest, {}",
+                format_duration(min),
+                format_duration(max)
+            );
+            let path = ["apps", name.as_str(), "restart", "backoff_max"];
+            let help = "give `backoff_min` and `backoff_max` the other way round";
+            self.error(Code::OUT_OF_RANGE, &path, message, help);
         }
     }
 }

@@ -25,6 +25,10 @@ pub(crate) fn load_text(input: &str) -> Result<Manifest, Diagnostics> {
 }
 
 /// Loads a manifest and shows what it says, or every mistake.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
 fn check(input: &str, expect: Expect) {
     let shown = match load_text(input) {
         Err(diagnostics) => diagnostics.to_string(),
@@ -74,6 +78,7 @@ external:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one long text")]
 fn all_mistakes_at_once() {
     check(
         r#"

@@ -33,16 +33,11 @@ impl Endpoint {
         let mut error = |code, path: &[&str], message: String, help: &str| {
             diagnostics.push(Diagnostic::error(code, document.find(path), message).help(help));
         };
-        let name = AppId::new(&file.metadata.name)
-            .map_err(|problem| {
-                error(
-                    Code::WRONG_FORM,
-                    &["metadata", "name"],
-                    problem.to_string(),
-                    "calls name it",
-                )
-            })
-            .ok();
+        let name = AppId::new(&file.metadata.name);
+        if let Err(problem) = &name {
+            let help = "calls name it";
+            error(Code::WRONG_FORM, &["metadata", "name"], problem.to_string(), help);
+        }
         let url = parse_url(&file.spec.base_url);
         if url.is_none() {
             let message = format!("`{}` is not the URL of a service", file.spec.base_url);
@@ -70,7 +65,7 @@ impl Endpoint {
             diagnostics.push(Diagnostic::error(Code::NOT_USED, place, message).note());
         }
         Some(Self {
-            name: name?,
+            name: name.ok()?,
             url: url?,
             headers,
             scopes: file.scopes.clone(),

@@ -7,6 +7,10 @@ use mainstay_policy::overrides::Overrides;
 use super::*;
 
 /// Reads one resource file and shows what it changes about the calls of `caller` to `target`, and every mistake.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
 fn check(edges: &[(&str, &str)], input: &str, expect: Expect) {
     let (resources, diagnostics) = read(input);
     let mut shown = String::new();
