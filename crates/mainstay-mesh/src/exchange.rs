@@ -5,6 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
+use http::uri::Authority;
 use http::{Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
@@ -207,9 +208,15 @@ fn address(
 ) -> Result<(), http::Error> {
     let path = request.uri().path_and_query().cloned();
     if is_http2 {
-        *request.uri_mut() = origin.absolute_form(path)?;
+        let host = request.headers_mut().remove(header::HOST);
+        let authority = match host {
+            _ if !keep_host => None,
+            Some(host) => Some(Authority::try_from(host.as_bytes())?),
+            // It was moved there by an attempt before this one.
+            None => request.uri().authority().cloned(),
+        };
+        *request.uri_mut() = origin.absolute_form(path, authority)?;
         *request.version_mut() = Version::HTTP_2;
-        request.headers_mut().remove(header::HOST);
     } else {
         *request.uri_mut() = origin.origin_form(path)?;
         *request.version_mut() = Version::HTTP_11;

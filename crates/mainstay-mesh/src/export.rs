@@ -145,7 +145,7 @@ impl Collector {
     fn request(&self, message: Vec<u8>, is_http2: bool) -> io::Result<Request<Body>> {
         let path = if self.grpc { GRPC_PATH } else { HTTP_PATH };
         let (uri, version) = if is_http2 {
-            (self.origin.absolute_form(Some(path)), Version::HTTP_2)
+            (self.origin.absolute_form(Some(path), None), Version::HTTP_2)
         } else {
             (self.origin.origin_form(Some(path)), Version::HTTP_11)
         };

@@ -5,6 +5,7 @@ use http::header::{
     PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
+use http::request::Parts;
 use mainstay_base::Priority;
 
 use crate::edge::{Client, Edge};
@@ -93,6 +94,20 @@ pub(crate) fn prioritize(headers: &mut HeaderMap, priority: Priority) {
         headers.remove(MAINSTAY_PRIORITY);
     } else {
         headers.insert(MAINSTAY_PRIORITY, HeaderValue::from_static(priority.as_str()));
+    }
+}
+
+/// Gives a request of HTTP/2, which names its host elsewhere, a `host` like any other.
+pub(crate) fn name_host(head: &mut Parts) {
+    if head.headers.contains_key(HOST) {
+        return;
+    }
+    let host = head
+        .uri
+        .authority()
+        .map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = host {
+        head.headers.insert(HOST, host);
     }
 }
 

@@ -124,12 +124,16 @@ impl Origin {
         self.prefixed(path).map(Uri::from)
     }
 
-    /// Where a request for `path` goes in HTTP/2: scheme and authority as well.
-    pub(crate) fn absolute_form(&self, path: Option<PathAndQuery>) -> Result<Uri, http::Error> {
+    /// Where a request for `path` goes in HTTP/2: scheme and authority as well, its own unless another is given.
+    pub(crate) fn absolute_form(
+        &self,
+        path: Option<PathAndQuery>,
+        authority: Option<Authority>,
+    ) -> Result<Uri, http::Error> {
         let tls = matches!(&self.place, Place::External(external) if external.tls);
         let mut parts = Parts::default();
         parts.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
-        parts.authority = Some(self.authority.clone());
+        parts.authority = Some(authority.unwrap_or_else(|| self.authority.clone()));
         parts.path_and_query = Some(self.prefixed(path)?);
         Ok(Uri::from_parts(parts)?)
     }
@@ -156,7 +160,7 @@ mod tests {
         let path = || Some(PathAndQuery::from_static("/charge?x=1"));
         assert_eq!(origin.origin_form(path()).unwrap(), "/v2/charge?x=1");
         assert_eq!(
-            origin.absolute_form(path()).unwrap(),
+            origin.absolute_form(path(), None).unwrap(),
             "https://psp.example/v2/charge?x=1"
         );
         assert_eq!(origin.host, "psp.example");

@@ -75,6 +75,7 @@ impl Outgoing {
         let speaks_http2 = matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc));
         let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2);
         head.extensions = Extensions::new();
+        headers::name_host(&mut head);
         let intent = if upgrade.is_some() {
             Intent::Upgrade
         } else if speaks_http2 || call.protocol == Protocol::Grpc {

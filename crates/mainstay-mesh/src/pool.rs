@@ -163,3 +163,52 @@ impl Pool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(4);
+
+    /// A connection to a server that never gets to do anything.
+    async fn connection() -> http1::SendRequest<Body> {
+        let (client, server) = tokio::io::duplex(1024);
+        let service = service_fn(|_| std::future::pending::<Result<http::Response<Body>, std::io::Error>>());
+        let serving =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        tokio::spawn(async move { drop(serving.await) });
+        let (mut sender, driving) = http1::handshake(TokioIo::new(client)).await.unwrap();
+        tokio::spawn(async move { drop(driving.await) });
+        sender.ready().await.unwrap();
+        sender
+    }
+
+    fn count(pool: &Pool, now: Timestamp) -> usize {
+        std::iter::from_fn(|| pool.take(0, now)).count()
+    }
+
+    #[tokio::test]
+    async fn connections_that_wait_are_bounded() {
+        let pool = Pool::new(1, AGE);
+        for _ in 0..MAX_IDLE + 10 {
+            pool.put(0, connection().await, Timestamp::ZERO);
+        }
+        assert_eq!(count(&pool, Timestamp::ZERO), MAX_IDLE);
+    }
+
+    #[tokio::test]
+    async fn old_connections_are_not_used() {
+        let pool = Pool::new(2, AGE);
+        let later = Timestamp::ZERO + AGE;
+        pool.put(0, connection().await, Timestamp::ZERO);
+        pool.put(0, connection().await, Timestamp::ZERO + Duration::from_secs(1));
+        assert!(pool.take(1, Timestamp::ZERO).is_none(), "each worker has its own");
+        assert_eq!(count(&pool, later), 1);
+        pool.put(0, connection().await, Timestamp::ZERO);
+        pool.sweep(later);
+        assert_eq!(count(&pool, Timestamp::ZERO), 0);
+    }
+}

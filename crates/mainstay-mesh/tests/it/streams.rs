@@ -308,6 +308,25 @@ async fn a_stream_that_the_callee_refuses_is_tried_again() {
     assert_eq!(mesh.edge().attempts, 2);
 }
 
+#[tokio::test]
+async fn the_host_of_a_front_door_survives_http2() {
+    let callee = App::http(|request: Request<Incoming>| async move {
+        let forwarded = request.headers()["x-forwarded-host"].to_str().unwrap();
+        Response::new(format!("{} {forwarded}", request.uri().authority().unwrap()))
+    })
+    .await;
+    let mesh = grpc_mesh(&callee);
+    let caller = mesh.mesh.caller(&app("front")).unwrap();
+    let call = Call {
+        caller: caller.with_client("203.0.113.9".parse().unwrap()),
+        target: Target::Name("back".to_owned()),
+        request: Request::get("http://shop.example/").body(Body::empty()).unwrap(),
+        protocol: Protocol::Http,
+    };
+    let response = mesh.mesh.call(call).await.unwrap();
+    assert_eq!(crate::support::text(response).await, "shop.example shop.example");
+}
+
 /// Refuses the first stream of each connection, and answers all others.
 async fn refusing_once() -> App {
     App::raw(|stream| async move {
