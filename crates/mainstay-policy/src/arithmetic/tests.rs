@@ -25,7 +25,7 @@ fn graph(text: &str) -> Graph {
             [caller, "->", target, settings @ ..] => {
                 let mut call = call(caller, target);
                 call.substitute = substitute;
-                for setting in settings.iter() {
+                for setting in settings {
                     set_call(&mut call, setting);
                 }
                 calls.push(call);
@@ -441,33 +441,30 @@ fn times_that_do_not_fit() {
     check(
         "
         a x2
-        b x2 1s
-        c x2 3s
-        a -> b timeout=500ms attempts=3 wait=5s deadline=5s
-        b -> c timeout=6s deadline=10s else answer
+        b x2 1s max=20s
+        c x2 1s max=8s
+        d x2 3s
+        a -> b timeout=5s
+        b -> c timeout=6s deadline=10s
+        a -> d timeout=1s attempts=3 wait=5s deadline=5s
         ",
         expect![[r#"
-            breach latency: b -> c
-              b promises 1s, and its calls take c 3s
-              - promise less: 3s for b
-              - answer without c, from a cache or later: the other calls take 0
-              - let c promise 1s
-            warning cuts_off_answers: a -> b
-              a waits 500ms for an attempt, and b promises 99 of 100 answers within 1s
-              - raise the timeout for b to at least 1s
-              - take the timeout out of the Resiliency file: the SLA of b gives one
-              - let b promise a p99 of at most 500ms
-            warning retries_never: a -> b
-              a waits 5s before it calls b again, and the call may take 5s in all
+            warning gives_up_too_early: a -> b -> c
+              a gives up on b after 5s, while b may wait 6s for c
+              - let b promise a `max` of at least 6s
+              - let c promise a `max` of at most 5s
+              - give the call b->c a fallback, or a->b
+            warning retries_never: a -> d
+              a waits 5s before it calls d again, and the call may take 5s in all
               - wait less than 5s between attempts
               - take the retry policy out of the Resiliency file: the SLA gives one
               - let a promise a longer `max`
-            warning gives_up_too_early: a -> b -> c
-              a gives up on b after 500ms, while b may wait 6s for c
-              - let b promise a `max` of at least 6s
-              - let c promise a `max` of at most 500ms
-              - give the call b->c a fallback, or a->b
-            amplification 3, load 1.20: a -> b
+            warning cuts_off_answers: a -> d
+              a waits 1s for an attempt, and d promises 99 of 100 answers within 3s
+              - raise the timeout for d to at least 3s
+              - take the timeout out of the Resiliency file: the SLA of d gives one
+              - let d promise a p99 of at most 1s
+            amplification 3, load 1.20: a -> d
         "#]],
     );
 }

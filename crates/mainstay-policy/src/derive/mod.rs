@@ -10,6 +10,8 @@ mod figures;
 mod origin;
 mod promise;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use derived::{Derived, Line, Reason};
 pub(crate) use edge::set_call_timeout;
