@@ -1,8 +1,33 @@
 //! How many calls a replica is given at a time: a gradient limiter.
+//!
+//! A callee serves so many calls at once; those beyond wait in a queue inside it, where nobody can tell the urgent from
+//! the others. The limiter finds that knee from outside. It is Envoy's adaptive concurrency and Netflix's Gradient2 in
+//! form, `limit = limit * normal / recent + headroom` once per window, with three differences:
+//!
+//! - *What is compared* is the geometric mean. Percentiles jump between the modes of a mixture of quick and slow calls;
+//!   Gradient2's arithmetic mean is ruled by the slowest few. Its standard error is known, so that a handful of calls does
+//!   not move the limit by chance.
+//! - *What is normal* is not a minimum, which noise drags down, nor a long average, which follows an overload up (the drift
+//!   of Gradient2). While the limit is not reached, all that is seen is normal, and so normal ages with the callee. While
+//!   it is reached, a short look at a limit just below the supposed knee tells: if the latency falls in proportion to the
+//!   limit, calls still wait inside (Little's law) and the next look is lower; if not, what is seen is normal. Envoy looks
+//!   at a concurrency of 3 and refuses the rest for so long; here the callee stays nearly busy, and a look is followed by a
+//!   pause of at least twenty times its length.
+//! - *The headroom* grows with the root of the limit, as in Envoy, and with the spread of the latencies: a regular callee
+//!   needs fewer calls in reserve to be kept busy.
+//!
+//! The limit grows only when it is reached, by doubling steps while the latency is normal. A limit that has halved without
+//! the latency following calls for a look at once: the callee has become slower, and must not be starved for it.
+//! Refusals of the callee itself lower the limit (additive increase, multiplicative decrease).
+//!
+//! Sources: Envoy `adaptive_concurrency_filter.rst`; Netflix/concurrency-limits `Gradient2Limit.java`, `VegasLimit.java`;
+//! Cardwell et al., "BBR", ACM Queue 2016, for looking at the unqueued latency on purpose.
 
 mod gradient;
 mod latency;
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, TryLockError};

@@ -12,7 +12,7 @@ use super::{Caller, gate};
 
 const MAX_WAITING: usize = 6;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     TryEnter,
     Enter(Priority),
