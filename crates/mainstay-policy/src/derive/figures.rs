@@ -30,8 +30,8 @@ pub(super) const HEDGE_RATIO: f64 = 0.05;
 pub(super) const HEDGE_MIN_DELAY: Duration = Duration::from_millis(1);
 /// Where a learnt limit starts (Netflix concurrency-limits).
 pub(super) const LIMIT_INITIAL: u32 = 20;
-/// A learnt limit never falls below (Envoy measures its `minRTT` with as many).
-pub(super) const LIMIT_MIN: u32 = 3;
+/// A learnt limit never falls below: a callee may be able to do only one thing at a time.
+pub(super) const LIMIT_MIN: u32 = 1;
 /// A learnt limit never rises above without a promised concurrency (Netflix Vegas).
 pub(super) const LIMIT_MAX: u32 = 1_000;
 /// Calls that wait at most, whatever the limits (Linkerd's queue).

@@ -29,6 +29,7 @@ const MIN_GRADIENT_REFUSED: f64 = 0.8;
 const HEADROOM: f64 = 0.6;
 /// The headroom of the most regular callee, as a share of that.
 const MIN_HEADROOM_SHARE: f64 = 0.3;
+/// The least headroom, in calls: a limit of one must be able to grow.
 const MIN_HEADROOM: f64 = 0.25;
 /// Growth doubles so many times at most.
 const MAX_DOUBLINGS: u32 = 8;
@@ -41,12 +42,19 @@ const FIRST_GUESS_CALLS: f64 = 8.0;
 const PROBE_PAUSE: Duration = Duration::from_secs(10);
 /// As above, at first and after a look that told something new.
 const NEXT_PROBE_PAUSE: Duration = Duration::from_secs(1);
-/// A look is followed by a pause of so many times its length.
+/// A look is followed by a pause of so many times its length, or so many when it told something new.
 const PROBE_PAUSE_FACTOR: u32 = 20;
-/// How far below the supposed knee a look is taken.
-const BELOW_KNEE: f64 = 0.8;
-/// A limit that has come down to this share of what it was, while the latency has not come down, calls for a look.
+const NEXT_PROBE_PAUSE_FACTOR: u32 = 4;
+/// What was normal before a look counts as so many calls at most.
+const KNOWN_CALLS: f64 = 64.0;
+/// A look is taken at this share of the limit, which lies a tenth and the headroom above the knee: below the knee, but
+/// not far, so that most of the callee stays busy.
+const LOOK: f64 = 0.65;
+/// A limit that has come down to this share of what it was, while the latency has come down by less than this share of
+/// what a queue explains, ...
 const FALLEN: f64 = 0.5;
+/// ... in so many windows in a row, calls for a look.
+const FALLEN_WINDOWS: u32 = 2;
 
 /// What was seen in a window.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,8 +91,11 @@ pub(super) struct Gradient {
     probe_at: Timestamp,
     /// Windows in a row in which the limit was reached and the latency normal.
     calm_windows: u32,
-    /// The highest limit since the last look.
+    /// The highest limit and the longest latency (as its logarithm) since the last look.
     highest: f64,
+    slowest: f64,
+    /// Windows in a row in which the limit was far below the highest, and the latency still like the longest.
+    fallen_windows: u32,
 }
 
 impl Gradient {
@@ -99,6 +110,8 @@ impl Gradient {
             probe_at: now + NEXT_PROBE_PAUSE,
             calm_windows: 0,
             highest: 0.0,
+            slowest: 0.0,
+            fallen_windows: 0,
         };
         gradient.keep_bounds();
         gradient
@@ -166,27 +179,24 @@ impl Gradient {
             Phase::Cruise => self.cruise(window, crowded, elapsed, now),
             Phase::Refill => self.phase = Phase::Cruise,
             Phase::Probe(..) if !crowded => self.phase = Phase::Cruise,
-            Phase::Probe(probe, since) => {
-                match probe.update(window.latencies, self.normal, self.min()) {
-                    Verdict::Continue(probe) => self.phase = Phase::Probe(probe, since),
-                    Verdict::Lower(probe) => self.phase = Phase::Probe(probe, now),
-                    Verdict::Normal {
-                        level,
-                        above,
-                        is_sure,
-                    } => {
-                        // Half of what was known stays, so that normal becomes surer with each look.
-                        let normal = self.normal.fade(0.5).plus(level.latencies);
-                        self.learn(normal, level, above);
-                        let pause = if is_sure { PROBE_PAUSE } else { NEXT_PROBE_PAUSE };
-                        self.end_probe(pause, now.since(since), now);
-                    }
-                    Verdict::Changed { level, above } => {
-                        self.learn(level.latencies, level, above);
-                        self.end_probe(NEXT_PROBE_PAUSE, now.since(since), now);
-                    }
+            Phase::Probe(probe, since) => match probe.update(window.latencies, self.normal, self.min()) {
+                Verdict::Continue(probe) => self.phase = Phase::Probe(probe, since),
+                Verdict::Lower(probe) => self.phase = Phase::Probe(probe, now),
+                Verdict::Normal {
+                    level,
+                    above,
+                    is_sure,
+                } => {
+                    let keep = (KNOWN_CALLS / self.normal.count).min(1.0);
+                    let normal = self.normal.fade(keep).plus(level.latencies);
+                    self.learn(normal, level, above);
+                    self.end_probe(is_sure, now.since(since), now);
                 }
-            }
+                Verdict::Changed { level, above } => {
+                    self.learn(level.latencies, level, above);
+                    self.end_probe(false, now.since(since), now);
+                }
+            },
         }
     }
 
@@ -218,6 +228,7 @@ impl Gradient {
             self.normal = self.normal.fade(keep).plus(window.latencies);
             self.probe_at = now + PROBE_PAUSE;
         }
+        let in_vain = self.has_fallen_in_vain(window.latencies);
         let difference = self.recent.log() - self.normal.log() - CHANCE * self.recent.noise(self.normal);
         let excess = difference.max(0.0).exp2();
         if crowded && excess <= 1.0 {
@@ -233,7 +244,9 @@ impl Gradient {
             }
         }
         self.keep_bounds();
-        self.consider_probe(excess, crowded, now);
+        if crowded {
+            self.consider_probe(excess, in_vain, now);
+        }
     }
 
     /// Calls beyond the knee. The less regular the callee, the more it takes to keep all of it busy.
@@ -242,23 +255,29 @@ impl Gradient {
         (HEADROOM * self.limit.sqrt() * share).max(MIN_HEADROOM)
     }
 
-    fn consider_probe(&mut self, excess: f64, crowded: bool, now: Timestamp) {
-        self.highest = self.highest.max(self.limit);
-        if !crowded {
-            return;
-        }
-        if excess > TOLERANCE && self.limit <= FALLEN * self.highest {
+    fn consider_probe(&mut self, excess: f64, in_vain: bool, now: Timestamp) {
+        if in_vain && excess > TOLERANCE {
             // The limit is low already; the latency of before, which came late, is not to be trusted.
             self.phase = Phase::Probe(Probe::new(self.limit.round(), None), now);
         } else if now >= self.probe_at {
-            let excess = (self.recent.log() - self.normal.log()).max(0.0).exp2();
-            let limit = (BELOW_KNEE * self.limit / excess).max(self.limit / 2.0);
             let above = Level {
                 limit: self.limit,
                 latencies: self.recent,
             };
-            self.phase = Phase::Probe(Probe::new(limit.round().max(self.min()), Some(above)), now);
+            let limit = (LOOK * self.limit).round().max(self.min());
+            self.phase = Phase::Probe(Probe::new(limit, Some(above)), now);
         }
+    }
+
+    /// Whether the limit has come down without the latency following. To be asked before the limit changes: this window
+    /// belongs to it.
+    fn has_fallen_in_vain(&mut self, window: Latencies) -> bool {
+        self.highest = self.highest.max(self.limit);
+        self.slowest = self.slowest.max(window.log());
+        let fallen = (self.highest / self.limit).log2();
+        let in_vain = self.limit <= FALLEN * self.highest && self.slowest - window.log() < FALLEN * fallen;
+        self.fallen_windows = if in_vain { self.fallen_windows + 1 } else { 0 };
+        self.fallen_windows >= FALLEN_WINDOWS
     }
 
     /// Takes what a look has shown for normal, and the limit down to the knee that follows from it.
@@ -271,11 +290,17 @@ impl Gradient {
         }
     }
 
-    fn end_probe(&mut self, pause: Duration, took: Duration, now: Timestamp) {
+    fn end_probe(&mut self, is_sure: bool, took: Duration, now: Timestamp) {
         self.phase = Phase::Refill;
         self.recent = Latencies::default();
         self.highest = self.limit;
-        let pause = pause.max(took * PROBE_PAUSE_FACTOR);
+        self.slowest = 0.0;
+        self.fallen_windows = 0;
+        let pause = if is_sure {
+            PROBE_PAUSE.max(took * PROBE_PAUSE_FACTOR)
+        } else {
+            NEXT_PROBE_PAUSE.max(took * NEXT_PROBE_PAUSE_FACTOR)
+        };
         // Jitter, so that the replicas of a callee do not look all at once.
         let jitter = 0.75 + 0.5 * SplitMix64::new(now.as_nanos()).unit();
         self.probe_at = now + pause.mul_f64(jitter);

@@ -9,9 +9,11 @@ const UNCOUNTED_WINDOWS: u32 = 2;
 const ENOUGH_CALLS: f64 = 48.0;
 /// ... and so many windows are enough to wait for them.
 const ENOUGH_WINDOWS: u32 = 3;
-/// A difference of so many standard errors is none; one of [`CERTAIN`] is one, however few calls were seen.
+/// A difference of up to so many standard errors is none, whatever else was seen.
 const NONE: f64 = 1.0;
-const SIGNIFICANT: f64 = 2.0;
+/// One of up to so many is none, if enough was seen.
+const SIGNIFICANT: f64 = 1.5;
+/// One of so many needs no more to be seen.
 const CERTAIN: f64 = 3.0;
 /// How far below the supposed knee the next look goes.
 const BELOW_KNEE: f64 = 0.75;
@@ -91,14 +93,15 @@ impl Probe {
             latencies: self.seen,
         };
         let is_normal = difference <= if self.above.is_some() { SIGNIFICANT } else { NONE };
-        if self.limit <= min || !self.queues(is_normal) {
-            return if is_normal {
-                Verdict::Normal {
-                    level,
-                    above: self.above,
-                    is_sure: difference <= NONE,
-                }
-            } else if sure {
+        if is_normal {
+            return Verdict::Normal {
+                level,
+                above: self.above,
+                is_sure: difference <= NONE,
+            };
+        }
+        if self.limit <= min || !self.queues() {
+            return if sure {
                 Verdict::Changed {
                     level,
                     above: self.above,
@@ -108,22 +111,16 @@ impl Probe {
             };
         }
         let knee = self.limit * (normal.log() - self.seen.log()).exp2();
-        let lower = (BELOW_KNEE * knee).clamp(self.limit / 2.0, self.limit - 1.0);
+        let lower = (BELOW_KNEE * knee).max(self.limit / 2.0).min(self.limit - 1.0);
         Verdict::Lower(Self::new(lower.round().max(min), Some(level)))
     }
 
     /// Whether the latency has fallen in proportion to the limit, as it does while calls wait inside the callee. In case
-    /// of doubt it has, unless it is normal now: to take a queue for normal is worse than another look.
-    fn queues(&self, is_normal: bool) -> bool {
-        let Some(above) = self.above else {
-            return !is_normal;
-        };
-        let fell = above.latencies.log() - self.seen.log();
-        let doubt = if is_normal {
-            0.0
-        } else {
-            self.seen.noise(above.latencies)
-        };
-        fell > (above.limit / self.limit).log2() - doubt
+    /// of doubt it has: to take a queue for normal is worse than another look.
+    fn queues(&self) -> bool {
+        self.above.is_none_or(|above| {
+            let fell = above.latencies.log() - self.seen.log();
+            fell > (above.limit / self.limit).log2() - self.seen.noise(above.latencies)
+        })
     }
 }

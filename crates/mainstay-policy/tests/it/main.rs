@@ -1,6 +1,9 @@
 //! What the mechanisms cost together: a call through all of them allocates nothing.
 
+// `cfg(test)` tells the lints that everything in them is a test.
+#[cfg(test)]
 mod overload;
+#[cfg(test)]
 mod simulation;
 
 #[path = "../../benches/pipeline/mod.rs"]

@@ -5,9 +5,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use mainstay_base::{Priority, Timestamp};
-use mainstay_policy::gate::QueuePolicy;
-use mainstay_policy::limiter::LimitPolicy;
+use mainstay_base::{AppId, Latency, Priority, Timestamp};
+use mainstay_policy::derive::{Promise, derive_target};
 
 use crate::simulation::{History, Phase, Record, Service, Setup, Simulation};
 
@@ -19,22 +18,19 @@ fn bimodal(mean: Duration) -> Service {
     Service::Bimodal(mean / 2, mean * 11 / 2, 10)
 }
 
-/// One replica with the queue that DESIGN prescribes, one in twenty calls critical; no phases yet.
+/// One replica under the policy that is derived from an SLA, one in twenty calls critical; no phases yet.
 fn setup(service: Service) -> Setup {
+    let latency = Latency {
+        p99: service.mean() * 5,
+        max: None,
+    };
+    let app = AppId::new("callee").expect("a name");
+    let policy = derive_target(&Promise::nothing(app).latency(latency, "mainstay.yaml:1"), 1).policy;
     Setup {
         seed: 1,
         replicas: 1,
-        limit: LimitPolicy {
-            initial: 10,
-            min: 1,
-            max: 1_000,
-            latency: service.mean() * 5,
-        },
-        queue: QueuePolicy {
-            max_waiting: 1_000,
-            target: 5 * MS,
-            interval: 100 * MS,
-        },
+        limit: policy.limit,
+        queue: policy.queue,
         mix: [5, 75, 10, 10],
         patience: SECOND,
         phases: Vec::new(),
@@ -99,7 +95,7 @@ fn figures(setup: &Setup, history: &History, time: Range<Duration>) -> Figures {
     let mut latencies: Vec<_> = served.map(|record| record.ended.since(record.came)).collect();
     latencies.sort_unstable();
     Figures {
-        goodput: work.as_secs_f64() / (time.end - time.start).as_secs_f64() / servers as f64,
+        goodput: work.as_secs_f64() / time.end.saturating_sub(time.start).as_secs_f64() / servers as f64,
         critical: share(&|record| record.priority == Priority::Critical),
         served: share(&|_| true),
         p99: latencies
@@ -115,17 +111,17 @@ fn mean_limit(setup: &Setup, history: &History, time: &Range<Duration>) -> f64 {
     let (mut since, mut sum) = (time.start, 0.0);
     for (at, changed) in &history.limits {
         let at = at.since(Timestamp::ZERO).clamp(time.start, time.end);
-        sum += f64::from(limit) * (at - since).as_secs_f64();
+        sum += f64::from(limit) * at.saturating_sub(since).as_secs_f64();
         (since, limit) = (at, *changed);
     }
-    sum += f64::from(limit) * (time.end - since).as_secs_f64();
-    sum / (time.end - time.start).as_secs_f64()
+    sum += f64::from(limit) * time.end.saturating_sub(since).as_secs_f64();
+    sum / time.end.saturating_sub(time.start).as_secs_f64()
 }
 
 /// Ten seconds of light load, ten of ten times the capacity, ten of light load again.
 struct Overload {
     /// Of the whole time of overload.
-    overload: Figures,
+    during: Figures,
     /// p99 of the accepted calls under overload by that without load.
     p99_ratio: f64,
     /// From five seconds after the overload on.
@@ -140,22 +136,22 @@ fn overload(servers: usize, service: Service, setup: Setup) -> Overload {
     let setup = setup.then(10, 0.3, servers, service);
     let history = Simulation::run(setup.clone());
     let of = |from: u32, to: u32| figures(&setup, &history, from * SECOND..to * SECOND);
-    let (light, overload, after) = (of(0, 10), of(10, 20), of(25, 30));
+    let (light, during, after) = (of(0, 10), of(10, 20), of(25, 30));
     let result = Overload {
-        p99_ratio: overload.p99.as_secs_f64() / light.p99.as_secs_f64(),
+        p99_ratio: during.p99.as_secs_f64() / light.p99.as_secs_f64(),
         after_p99_ratio: after.p99.as_secs_f64() / light.p99.as_secs_f64(),
-        overload,
+        during,
         after,
     };
     println!(
         "{} x {servers} {service:?}: goodput {:.1} %, critical {:.2} %, p99 {:.1?} = {:.2} x unloaded, limit {:.0}; \
          after: served {:.2} %, p99 {:.2} x",
         setup.replicas,
-        result.overload.goodput * 100.0,
-        result.overload.critical * 100.0,
-        result.overload.p99,
+        result.during.goodput * 100.0,
+        result.during.critical * 100.0,
+        result.during.p99,
         result.p99_ratio,
-        result.overload.limit,
+        result.during.limit,
         result.after.served * 100.0,
         result.after_p99_ratio,
     );
@@ -167,8 +163,8 @@ fn ten_times_the_load_keeps_goodput_critical_calls_and_latency() {
     for servers in [4, 8, 16, 64] {
         for service in [Service::Exponential(10 * MS), bimodal(10 * MS)] {
             let result = overload(servers, service, setup(service));
-            assert!(result.overload.goodput >= 0.95, "goodput");
-            assert!(result.overload.critical >= 0.999, "critical");
+            assert!(result.during.goodput >= 0.95, "goodput");
+            assert!(result.during.critical >= 0.999, "critical");
             assert!(result.p99_ratio <= 2.0, "latency");
             assert!(
                 result.after.served >= 0.999 && result.after_p99_ratio <= 1.3,
@@ -176,6 +172,15 @@ fn ten_times_the_load_keeps_goodput_critical_calls_and_latency() {
             );
         }
     }
+}
+
+#[test]
+fn a_slow_callee() {
+    let service = Service::Exponential(100 * MS);
+    let result = overload(8, service, setup(service));
+    assert!(result.during.goodput >= 0.93, "goodput");
+    assert!(result.during.critical >= 0.999, "critical");
+    assert!(result.p99_ratio <= 2.0, "latency");
 }
 
 #[test]
@@ -189,8 +194,8 @@ fn several_replicas_share_one_gate() {
             ..setup(service)
         },
     );
-    assert!(result.overload.goodput >= 0.95, "goodput");
-    assert!(result.overload.critical >= 0.999, "critical");
+    assert!(result.during.goodput >= 0.95, "goodput");
+    assert!(result.during.critical >= 0.999, "critical");
     assert!(result.p99_ratio <= 2.0, "latency");
     assert!(
         result.after.served >= 0.999 && result.after_p99_ratio <= 1.3,
@@ -210,21 +215,21 @@ fn critical_calls_that_just_fit_are_served() {
             ..setup(service)
         },
     );
-    assert!(result.overload.goodput >= 0.95, "goodput");
-    assert!(result.overload.critical >= 0.999, "critical");
+    assert!(result.during.goodput >= 0.95, "goodput");
+    assert!(result.during.critical >= 0.999, "critical");
     assert!(result.p99_ratio <= 2.0, "latency");
 }
 
-/// With one server a call waits for whole services of others: half of the time it is a critical one before it. Twice the
-/// unloaded latency cannot be had by any order of service, but it stays near.
+/// With one server a call waits for whole services of others, and the critical ones, which take half of its time, for each
+/// other: twice the unloaded latency cannot be had by any order of service. It stays bounded.
 #[test]
 fn one_server() {
     let service = Service::Exponential(10 * MS);
     let result = overload(1, service, setup(service));
-    assert!(result.overload.goodput >= 0.95, "goodput");
-    assert!(result.overload.critical >= 0.99, "critical");
-    assert!(result.p99_ratio <= 3.0, "latency");
-    assert!(result.overload.limit <= 5.0, "limit");
+    assert!(result.during.goodput >= 0.95, "goodput");
+    assert!(result.during.critical >= 0.99, "critical");
+    assert!(result.p99_ratio <= 4.0, "latency");
+    assert!(result.during.limit <= 5.0, "limit");
 }
 
 /// Every call takes the same time: the servers go in step, and a call that waits inside waits for a whole service.
@@ -232,8 +237,8 @@ fn one_server() {
 fn a_callee_without_any_variance() {
     let service = Service::Constant(10 * MS);
     let result = overload(16, service, setup(service));
-    assert!(result.overload.goodput >= 0.95, "goodput");
-    assert!(result.overload.critical >= 0.999, "critical");
+    assert!(result.during.goodput >= 0.95, "goodput");
+    assert!(result.during.critical >= 0.999, "critical");
     assert!(result.p99_ratio <= 2.5, "latency");
 }
 
@@ -292,7 +297,7 @@ fn a_callee_that_loses_servers_is_given_less() {
     let later = figures(&setup, &history, 20 * SECOND..35 * SECOND);
     println!("fewer servers: {later:.2?}");
     assert!(later.limit <= 10.0 && later.goodput >= 0.95, "{later:?}");
-    assert!(later.p99 <= 110 * MS, "{later:?}");
+    assert!(later.p99 <= 150 * MS, "{later:?}");
 }
 
 #[test]
@@ -307,7 +312,7 @@ fn a_callee_that_gains_servers_is_given_more() {
     assert!(later.goodput >= 0.95, "{later:?}");
 }
 
-/// From a cold start the limit has to grow from ten to more than sixty first.
+/// From a cold start the limit has to grow from twenty to more than sixty first.
 #[test]
 fn load_that_fits_is_not_held_back() {
     for (service, load) in [
@@ -320,7 +325,7 @@ fn load_that_fits_is_not_held_back() {
         let start = figures(&setup, &history, Duration::ZERO..SECOND);
         let later = figures(&setup, &history, 2 * SECOND..30 * SECOND);
         println!("{service:?}, load {load}: at first {start:.3?}, later {later:.3?}");
-        assert!(start.served >= 0.3, "{start:?}");
+        assert!(start.served >= 0.5, "{start:?}");
         assert!(later.served >= 0.999, "{later:?}");
     }
 }

@@ -231,12 +231,11 @@ impl Simulation {
                 permit: None,
             },
         );
-        match permit {
-            Some(permit) => self.start(call, permit),
-            None => {
-                self.after(self.setup.patience, Event::GiveUp(call));
-                self.poll(call);
-            }
+        if let Some(permit) = permit {
+            self.start(call, permit);
+        } else {
+            self.after(self.setup.patience, Event::GiveUp(call));
+            self.poll(call);
         }
     }
 
