@@ -102,7 +102,8 @@ fn measure(address: SocketAddr, rate: f64, duration: Duration) -> Result<[f64; 2
         bail!("the load generator panicked")
     };
     let all = report?.all();
-    if all.good != all.offered {
+    // A few refusals under load are a policy at work; more, and the latencies are those of another load.
+    if all.good * 1_000 < all.offered * 999 {
         bail!(
             "{} of {} requests were not answered with 2xx",
             all.offered - all.good,

@@ -96,3 +96,25 @@ pub(crate) fn yaml_words(words: &[String]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
     format!("[{}]", quoted.join(", "))
 }
+
+/// All samples of a metric, added up.
+pub(crate) fn prometheus_sum(text: &str, metric: &str) -> u64 {
+    let samples = text.lines().filter(|line| {
+        line.strip_prefix(metric)
+            .is_some_and(|rest| rest.starts_with(['{', ' ']))
+    });
+    samples
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_one_metric_are_added_up() {
+        let text = "# TYPE calls counter\ncalls{edge=\"a\"} 3\ncalls{edge=\"b\"} 4\ncalls_total 9\ncalls 1\n";
+        assert_eq!(prometheus_sum(text, "calls"), 8);
+    }
+}

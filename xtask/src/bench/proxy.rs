@@ -9,7 +9,7 @@ use super::child::{Child, Core};
 use super::figures::{Bound, Rounds, Target};
 use super::lab::{Lab, free_address};
 use super::loads::{Throughput, h2load, wrk};
-use super::mainstay::{System, yaml_words};
+use super::mainstay::{System, prometheus_sum, yaml_words};
 use super::peers::Hop;
 use super::results::Section;
 use super::{Effort, latency, part, peers, versions};
@@ -61,6 +61,8 @@ impl Contender {
 pub(super) struct Row {
     pub(super) name: &'static str,
     cpu_us: Rounds,
+    /// Answers other than 2xx, in per cent.
+    refused: Rounds,
     pub(super) per_second: Rounds,
 }
 
@@ -101,6 +103,7 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
         h2load(&format!("http://{address}/bench.Echo/Unary"), duration, &headers)
     })?;
     let added = latency::run(effort, &contenders, &http1, backends.http)?;
+    let errors = mainstay_errors(&contenders)?;
     drop(contenders);
 
     let mut section = Section::new("proxy", &versions(effort)?)?;
@@ -123,6 +126,9 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
         &grpc,
     );
     latency::report(&mut section, &added);
+    if let Some(errors) = errors {
+        section.add(&errors);
+    }
     section.add("Resident memory after the HTTP/1.1 load:");
     section.table(&["", "MiB"], &memory);
     let mut targets = load_targets(&http1, &http2, &grpc);
@@ -261,6 +267,7 @@ fn measure(
     let new_row = |contender: &&Contender| Row {
         name: contender.name,
         cpu_us: Rounds::default(),
+        refused: Rounds::default(),
         per_second: Rounds::default(),
     };
     let mut rows: Vec<Row> = contenders.iter().map(new_row).collect();
@@ -278,6 +285,10 @@ fn measure(
                 .0
                 .push(cpu.as_secs_f64() * 1e6 / found.requests as f64);
             rows[index].per_second.0.push(found.per_second);
+            rows[index]
+                .refused
+                .0
+                .push(100.0 * found.refused as f64 / found.requests as f64);
         }
         println!("{kind}: round {} of {}", round + 1, effort.rounds);
     }
@@ -290,6 +301,25 @@ fn memory_after_load(contenders: &[Contender]) -> Result<Vec<Vec<String>>> {
         Ok(vec![contender.name.to_owned(), format!("{mib:.1}")])
     };
     contenders.iter().map(row).collect()
+}
+
+/// What Mainstay itself says about errors: h2load sees the status of HTTP, which is 200 for every answer of gRPC.
+fn mainstay_errors(contenders: &[Contender]) -> Result<Option<String>> {
+    let system = contenders.iter().find_map(|contender| match &contender.program {
+        Program::Mainstay(system) => Some(system),
+        Program::Peer(_) => None,
+    });
+    let Some(system) = system else { return Ok(None) };
+    let metrics = system.metrics()?;
+    let sum = |metric| prometheus_sum(&metrics, metric);
+    let (calls, errors, shed) = (
+        sum("mainstay_calls_total"),
+        sum("mainstay_call_errors_total"),
+        sum("mainstay_shed_total"),
+    );
+    Ok(Some(format!(
+        "Mainstay's own count over all of this: {calls} calls, {errors} errors, of which {shed} shed."
+    )))
 }
 
 /// Mainstay with nothing to run, a few seconds after its start.
@@ -314,19 +344,21 @@ fn report_load(section: &mut Section, title: &str, rows: &[Row]) {
             row.name.to_owned(),
             row.cpu_us.to_string(),
             row.per_second.to_string(),
+            row.refused.to_string(),
             ratio,
         ]
     };
     let first = rows.first().map_or("", |row| row.name);
     let ratio = format!("CPU of {first} / CPU of this");
     section.table(
-        &["", "CPU µs per request", "requests/s", &ratio],
+        &["", "CPU µs per request", "requests/s", "not 2xx, %", &ratio],
         &rows.iter().map(line).collect::<Vec<_>>(),
     );
     let raw = rows.iter().flat_map(|row| {
         [
             format!("{:30} CPU µs      {}", row.name, row.cpu_us.raw()),
             format!("{:30} requests/s  {}", row.name, row.per_second.raw()),
+            format!("{:30} not 2xx, %  {}", row.name, row.refused.raw()),
         ]
     });
     section.raw("raw figures, round by round", &raw.collect::<Vec<_>>());

@@ -9,7 +9,7 @@ use super::{JITTER_MS, RETRIES, SERVICE_MS, WORKERS};
 use crate::bench::child::{Child, Core};
 use crate::bench::client;
 use crate::bench::lab::{Lab, free_address};
-use crate::bench::mainstay::{System, yaml_words};
+use crate::bench::mainstay::{System, prometheus_sum, yaml_words};
 use crate::bench::part;
 use crate::bench::peers::{self, Hop};
 
@@ -236,17 +236,6 @@ impl Apps {
     }
 }
 
-/// All samples of a metric, added up.
-fn prometheus_sum(text: &str, metric: &str) -> u64 {
-    let samples = text.lines().filter(|line| {
-        line.strip_prefix(metric)
-            .is_some_and(|rest| rest.starts_with(['{', ' ']))
-    });
-    samples
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum::<f64>() as u64
-}
-
 /// All counters of the hops whose name ends so, added up. Those of the admin interface are left out.
 fn envoy_sum(stats: &str, end: &str) -> Result<u64> {
     let stats: Value = serde_json::from_str(stats)?;
@@ -263,12 +252,6 @@ fn envoy_sum(stats: &str, end: &str) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn samples_of_one_metric_are_added_up() {
-        let text = "# TYPE calls counter\ncalls{edge=\"a\"} 3\ncalls{edge=\"b\"} 4\ncalls_total 9\ncalls 1\n";
-        assert_eq!(prometheus_sum(text, "calls"), 8);
-    }
 
     #[test]
     fn counters_of_the_hops_are_added_up() {
