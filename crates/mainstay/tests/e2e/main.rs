@@ -15,5 +15,6 @@ mod daprd;
 mod faults;
 mod grpc;
 mod harness;
+mod planning;
 mod start;
 mod supervision;
