@@ -95,6 +95,7 @@ impl Handler for Ingress {
             target: Target::Name(app.as_str().to_owned()),
             request,
             protocol,
+            takes_fixed_answer: protocol == Protocol::Http,
         };
         match (self.mesh.call(call).await, protocol) {
             (Ok(response), _) => response,

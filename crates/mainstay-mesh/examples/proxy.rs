@@ -118,6 +118,7 @@ async fn connection(stream: TcpStream, mesh: Mesh, caller: Caller, protocol: Pro
                 target: Target::Name("backend".to_owned()),
                 request: request.map(Body::from),
                 protocol,
+                takes_fixed_answer: protocol == Protocol::Http,
             };
             Ok::<_, Infallible>(mesh.call(call).await.unwrap_or_else(|error| {
                 let mut response = Response::new(Body::full(error.to_string()));

@@ -37,6 +37,8 @@ pub struct Call {
     pub request: Request<Body>,
     /// How outcomes are read.
     pub protocol: Protocol,
+    /// Whether the caller can read a fixed answer of a fallback. It is made for HTTP; a gRPC client cannot.
+    pub takes_fixed_answer: bool,
 }
 
 /// Who is called.

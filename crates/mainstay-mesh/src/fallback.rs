@@ -5,7 +5,7 @@ use mainstay_base::{AppId, Clock};
 
 use crate::call::Flow;
 use crate::mesh::Inner;
-use crate::{Body, Fallback, Protocol};
+use crate::{Body, Fallback};
 
 /// Marks an answer that is a fallback.
 const FALLBACK: HeaderName = HeaderName::from_static("mainstay-fallback");
@@ -18,8 +18,7 @@ pub(crate) async fn answer(mesh: &Inner, flow: &mut Flow) -> Option<Response<Bod
             content_type,
             body,
         } => {
-            // Its content is made for HTTP; a gRPC client could not read it.
-            if flow.outgoing.protocol == Protocol::Grpc {
+            if !flow.outgoing.takes_fixed_answer {
                 return None;
             }
             let mut response = Response::new(Body::full(body));

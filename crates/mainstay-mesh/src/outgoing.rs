@@ -27,6 +27,7 @@ pub(crate) struct Outgoing {
     payload: Payload,
     upgrade: Option<Upgrade>,
     pub(crate) protocol: Protocol,
+    pub(crate) takes_fixed_answer: bool,
     pub(crate) intent: Intent,
     pub(crate) keep_host: bool,
     /// Whether doing it twice is as good as once.
@@ -95,6 +96,7 @@ impl Outgoing {
             payload: Payload::new(body, idempotent || intent == Intent::Http2, now),
             upgrade,
             protocol: call.protocol,
+            takes_fixed_answer: call.takes_fixed_answer,
             intent,
             keep_host: client.is_some(),
             idempotent,

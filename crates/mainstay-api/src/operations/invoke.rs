@@ -74,6 +74,7 @@ impl Invoker {
             target,
             request,
             protocol,
+            takes_fixed_answer: protocol == Protocol::Http,
         };
         self.mesh.call(call).await
     }

@@ -200,6 +200,7 @@ async fn a_front_door_replaces_what_its_clients_claim() {
         target: Target::Name("back".to_owned()),
         request,
         protocol: Protocol::Http,
+        takes_fixed_answer: true,
     };
     let head = text(mesh.mesh.call(call).await.unwrap()).await;
     for (name, value) in [

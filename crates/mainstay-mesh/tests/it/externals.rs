@@ -55,6 +55,7 @@ async fn a_service_elsewhere_is_called_by_its_url() {
         target: Target::Url(url),
         request: get("/charge"),
         protocol: Protocol::Http,
+        takes_fixed_answer: true,
     };
     let response = mesh
         .mesh

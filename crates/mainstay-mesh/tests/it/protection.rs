@@ -303,6 +303,7 @@ async fn a_front_door_has_no_say_in_priorities() {
         target: Target::Name("back".to_owned()),
         request: with_priority("critical"),
         protocol: Protocol::Http,
+        takes_fixed_answer: true,
     };
     assert_eq!(mesh.mesh.call(call).await.unwrap_err().reason, Reason::Shed);
     permits.add_permits(2);

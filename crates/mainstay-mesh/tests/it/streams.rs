@@ -38,6 +38,7 @@ async fn front(mesh: Arc<TestMesh>, protocol: Protocol) -> (SocketAddr, JoinSet<
                             target: Target::Name("back".to_owned()),
                             request: request.map(Body::from),
                             protocol,
+                            takes_fixed_answer: protocol == Protocol::Http,
                         };
                         mesh.mesh.call(call).await
                     }
@@ -322,6 +323,7 @@ async fn the_host_of_a_front_door_survives_http2() {
         target: Target::Name("back".to_owned()),
         request: Request::get("http://shop.example/").body(Body::empty()).unwrap(),
         protocol: Protocol::Http,
+        takes_fixed_answer: true,
     };
     let response = mesh.mesh.call(call).await.unwrap();
     assert_eq!(crate::support::text(response).await, "shop.example shop.example");

@@ -201,6 +201,7 @@ impl TestMesh {
             target: Target::Name(target.to_owned()),
             request,
             protocol,
+            takes_fixed_answer: protocol == Protocol::Http,
         };
         tokio::time::timeout(PATIENCE, self.mesh.call(call))
             .await

@@ -228,3 +228,43 @@ async fn invoke_service_reaches_an_http_app() {
     assert_eq!((&echo["app"], &echo["method"]), (&"web".into(), &"GET".into()));
     assert_eq!((&echo["path"], &echo["query"]), (&"/a/b".into(), &"c=d".into()));
 }
+
+#[tokio::test]
+async fn a_fixed_answer_stands_in_for_a_grpc_app_where_the_caller_can_read_it() {
+    let manifest = DUO.replace(
+        "[back, web]",
+        r#"{ back: { fallback: { body: '{"plan": "b"}' } } }"#,
+    );
+    let system = System::start(&manifest).await;
+
+    let api = system.api("front").await.with("test-status", "14");
+    let answer = api.post("/v1.0/invoke/back/method/x", "").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("mainstay-fallback")),
+        (200, "static")
+    );
+    assert_eq!(answer.json()["plan"], "b");
+
+    let mut caller = Caller::new(&system).await;
+    let message = InvokeServiceRequest {
+        id: "back".to_owned(),
+        message: Some(InvokeRequest::default()),
+    };
+    let request = caller.request(message, &[("test-status", "14")]);
+    let endpoint = format!("http://{}", system.api_address("front").await);
+    let mut client = DaprClient::new(Endpoint::new(endpoint).expect("a URL").connect_lazy());
+    let answer = within("an answer", client.invoke_service(request))
+        .await
+        .expect("an answer");
+    assert_eq!(
+        answer.metadata().get("mainstay-fallback").expect("the mark"),
+        "static"
+    );
+    assert_eq!(answer.into_inner().data.expect("data").value, br#"{"plan": "b"}"#);
+
+    let status = caller.unary("x", &[("test-status", "14")]).await;
+    assert_eq!(
+        status.expect_err("no message to fall back on").code(),
+        Code::Unavailable
+    );
+}

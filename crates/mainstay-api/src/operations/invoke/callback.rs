@@ -1,6 +1,7 @@
 //! Invocation of a gRPC app: `AppCallback.OnInvoke`.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use dapr::dapr::proto::common::v1::http_extension::Verb;
 use dapr::dapr::proto::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use mainstay_mesh::{Body, Call, CallError, Protocol, Target};
 use prost_types::Any;
 use serde::Serialize;
@@ -22,6 +23,8 @@ use crate::http::path::{self, Plus};
 use crate::{body, errors, reply};
 
 const ON_INVOKE: PathAndQuery = PathAndQuery::from_static("/dapr.proto.runtime.v1.AppCallback/OnInvoke");
+/// How the mesh marks an answer that is a fallback.
+const FALLBACK: HeaderName = HeaderName::from_static("mainstay-fallback");
 /// What Dapr calls the content of a message with a type.
 pub(super) const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
@@ -44,8 +47,9 @@ impl Invoker {
         let body = body::read(body, self.limits.body_bytes, self.limits.body_timeout).await?;
         let metadata = headers::http_to_metadata(&head.headers);
         match self.on_invoke(target, message_of(&head, body), metadata).await? {
-            Ok(answer) => Ok(http_of(answer)),
-            Err(status) => {
+            Answer::Fixed(response) => Ok(response),
+            Answer::App(Ok(answer)) => Ok(http_of(answer)),
+            Answer::App(Err(status)) => {
                 let body = StatusBody {
                     code: i32::from(status.code()),
                     message: status.message(),
@@ -60,34 +64,42 @@ impl Invoker {
         }
     }
 
-    /// Calls `OnInvoke`: what the app answers, its errors included, is `Ok`.
+    /// Calls `OnInvoke`: what the app answers, its errors included, is `Ok`; so is a fallback.
     pub(super) async fn on_invoke(
         &self,
         target: Target,
         message: InvokeRequest,
         metadata: HeaderMap,
-    ) -> Result<Result<tonic::Response<InvokeResponse>, Status>, CallError> {
+    ) -> Result<Answer, CallError> {
+        let fixed = Arc::new(Mutex::new(None));
         let mut client = tonic::client::Grpc::new(Channel {
             invoker: self.clone(),
             target,
+            fixed: Arc::clone(&fixed),
         })
         .max_decoding_message_size(self.limits.body_bytes)
         .max_encoding_message_size(self.limits.body_bytes);
         let mut request = tonic::Request::new(message);
         *request.metadata_mut() = MetadataMap::from_headers(metadata);
         let answer = client.unary(request, ON_INVOKE, ProstCodec::default()).await;
-        answer.map_or_else(
-            |status| match call_error(&status) {
+        if let Some(response) = fixed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Ok(Answer::Fixed(response));
+        }
+        match answer {
+            Ok(answer) => Ok(Answer::App(Ok(answer))),
+            Err(status) => match call_error(&status) {
                 Some(error) => Err(error.clone()),
-                None => Ok(Err(status)),
+                None => Ok(Answer::App(Err(status))),
             },
-            |answer| Ok(Ok(answer)),
-        )
+        }
     }
 }
 
 fn call_error(status: &Status) -> Option<&CallError> {
-    std::error::Error::source(status)?.downcast_ref()
+    match std::error::Error::source(status)?.downcast_ref()? {
+        NoAnswer::Failed(error) => Some(error),
+        NoAnswer::Fixed => None,
+    }
 }
 
 fn message_of(head: &http::request::Parts, body: Bytes) -> InvokeRequest {
@@ -131,18 +143,37 @@ fn http_of(answer: tonic::Response<InvokeResponse>) -> Response<Body> {
     response
 }
 
+/// What comes of `OnInvoke`.
+pub(super) enum Answer {
+    /// The app's own answer.
+    App(Result<tonic::Response<InvokeResponse>, Status>),
+    /// The fixed answer of the edge's fallback; it is made for HTTP.
+    Fixed(Response<Body>),
+}
+
+/// Why tonic gets no answer to read.
+#[derive(Debug, thiserror::Error)]
+enum NoAnswer {
+    #[error(transparent)]
+    Failed(CallError),
+    #[error("the fallback answers")]
+    Fixed,
+}
+
 /// The data plane as tonic wants it.
 struct Channel {
     invoker: Invoker,
     target: Target,
+    /// Takes a fixed answer past tonic, which could not read it.
+    fixed: Arc<Mutex<Option<Response<Body>>>>,
 }
 
 impl tower_service::Service<Request<tonic::body::Body>> for Channel {
     type Response = Response<Body>;
-    type Error = CallError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, CallError>> + Send>>;
+    type Error = NoAnswer;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, NoAnswer>> + Send>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NoAnswer>> {
         Poll::Ready(Ok(()))
     }
 
@@ -152,8 +183,21 @@ impl tower_service::Service<Request<tonic::body::Body>> for Channel {
             target: self.target.clone(),
             request: request.map(Body::boxed),
             protocol: Protocol::Grpc,
+            takes_fixed_answer: true,
         };
         let mesh = self.invoker.mesh.clone();
-        Box::pin(async move { mesh.call(call).await })
+        let fixed = Arc::clone(&self.fixed);
+        Box::pin(async move {
+            let response = mesh.call(call).await.map_err(NoAnswer::Failed)?;
+            if response
+                .headers()
+                .get(&FALLBACK)
+                .is_none_or(|mark| mark != "static")
+            {
+                return Ok(response);
+            }
+            *fixed.lock().unwrap_or_else(PoisonError::into_inner) = Some(response);
+            Err(NoAnswer::Fixed)
+        })
     }
 }

@@ -4,13 +4,13 @@ use dapr::dapr::proto::common::v1::http_extension::Verb;
 use dapr::dapr::proto::common::v1::{InvokeRequest, InvokeResponse};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use mainstay_mesh::{Body, Protocol, Target};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use mainstay_mesh::{Body, Protocol};
 use prost_types::Any;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
-use super::callback::PROTOBUF;
+use super::callback::{Answer, PROTOBUF};
 use super::{InvokeError, Invoker, headers};
 use crate::http::target;
 use crate::{body, errors};
@@ -50,7 +50,10 @@ impl Invoker {
         if self.is_grpc_app(&target) {
             path(None)?;
             let metadata = metadata_of_caller(metadata);
-            return Ok(self.on_invoke(target, message, metadata).await?);
+            return match self.on_invoke(target, message, metadata).await? {
+                Answer::App(answer) => Ok(answer),
+                Answer::Fixed(response) => self.message_of_http(response).await,
+            };
         }
         let extension = message.http_extension.as_ref();
         let extension = extension.ok_or_else(|| invalid("missing HTTP extension field"))?;
@@ -58,15 +61,14 @@ impl Invoker {
         let query = Some(extension.querystring.as_str()).filter(|query| !query.is_empty());
         let path = path(query)?;
         let request = request_of(method, path, message, metadata);
-        self.message_to_http(target, request).await
+        let response = self.call(target, request, Protocol::Http).await?;
+        self.message_of_http(response).await
     }
 
-    async fn message_to_http(
+    async fn message_of_http(
         &self,
-        target: Target,
-        request: Request<Body>,
+        response: Response<Body>,
     ) -> Result<Result<tonic::Response<InvokeResponse>, Status>, InvokeError> {
-        let response = self.call(target, request, Protocol::Http).await?;
         let (head, body) = response.into_parts();
         let body = body::read(body, self.limits.body_bytes, self.limits.body_timeout).await?;
         let mut metadata = headers::http_to_metadata(&head.headers);
