@@ -82,7 +82,7 @@ fn an_edge_derived_from_an_sla() {
 
             orders, whoever calls
             NUMBER         VALUE                                 SUM                                                               ORIGIN
-            limit          3 to 200 calls per replica            learnt, at most the promised concurrency                          sla of orders (mainstay.yaml:11)
+            limit          1 to 200 calls per replica            learnt, at most the promised concurrency                          sla of orders (mainstay.yaml:11)
             limit_initial  20                                    min(20, limit)                                                    sla of orders (mainstay.yaml:11)
             queue_length   2400                                  what is served in time: 6 replicas x 200 x 240ms / 120ms          sla of orders (mainstay.yaml:11)
             queue_wait     100ms, or 5ms while it stands         CoDel; the deadline of the call holds as well                     default
@@ -124,7 +124,7 @@ fn an_edge_that_a_resource_overrides() {
 
             catalog, whoever calls
             NUMBER         VALUE                                 SUM                                                            ORIGIN
-            limit          3 to 1000 calls per replica           learnt from latency                                            default
+            limit          1 to 1000 calls per replica           learnt from latency                                            default
             limit_initial  20                                    min(20, limit)                                                 default
             queue_length   2000                                  what is served in time: 1 replica x 1000 x 2s / 1s             assumed, catalog promises nothing
             queue_wait     100ms, or 5ms while it stands         CoDel; the deadline of the call holds as well                  default
