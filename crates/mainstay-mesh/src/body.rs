@@ -127,3 +127,24 @@ impl http_body::Body for Body {
         }
     }
 }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Call, Mesh};
+
+    fn size_of_output<F>(_: fn(&'static Mesh, Call) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn make(mesh: &'static Mesh, call: Call) -> impl Future {
+        mesh.call(call)
+    }
+
+    /// Both are moved several times in every call.
+    #[test]
+    fn a_call_and_its_bodies_stay_small() {
+        assert!(size_of::<Body>() <= 192, "{}", size_of::<Body>());
+        let call = size_of_output(make);
+        assert!(call <= 3_200, "{call}");
+    }
+}

@@ -23,7 +23,7 @@ use crate::outgoing::Outgoing;
 use crate::random::ThreadRng;
 use crate::record::{AttemptRecord, CallRecord, Passage, outcome_of};
 use crate::replica::Replica;
-use crate::{Body, CallError, Caller, Fallback, Mesh, Reason, fallback, headers};
+use crate::{Body, CallError, Caller, Fallback, Mesh, Reason, fallback, headers, upgrade};
 
 /// One call.
 #[derive(Debug)]
@@ -71,6 +71,7 @@ const MAX_FULL: u32 = 3;
 pub(crate) struct Flow {
     pub(crate) edge: Arc<Edge>,
     pub(crate) outgoing: Outgoing,
+    started: Timestamp,
     pub(crate) deadlines: Deadlines,
     pub(crate) tried: Tried,
     /// Attempts that count against the retry policy.
@@ -99,44 +100,44 @@ impl Mesh {
     ///
     /// # Errors
     /// When there is no answer: the error says what happened, whose fault it is and when to come back.
-    pub async fn call(&self, call: Call) -> Result<Response<Body>, CallError> {
-        // Identify the caller and resolve the target: an edge that the topology allows.
-        let directory = &self.inner.directory;
-        let (edge, path) = match &call.target {
-            Target::Name(name) => (directory.resolve(&call.caller.state, name)?, None),
-            Target::Url(url) => {
-                let (name, path) = directory
-                    .external_at(url)
-                    .ok_or_else(|| CallError::unknown_target(url))?;
-                (directory.resolve(&call.caller.state, name.as_str())?, Some(path))
+    pub fn call(&self, call: Call) -> impl Future<Output = Result<Response<Body>, CallError>> + Send + '_ {
+        // Begun here and not in the future, so that the future does not carry the request twice.
+        let mut begun = self.inner.begin(call);
+        async move {
+            match &mut begun {
+                Ok(flow) => self.inner.make(flow, true).await,
+                Err(error) => Err(error.clone()),
             }
-        };
-        let now = self.inner.clock.now();
-        let outgoing = Outgoing::new(call, &edge, path.as_deref(), now)?;
-        self.inner.make(edge, outgoing, now, true).await
+        }
     }
 }
 
 impl Inner {
-    /// Makes a call on `edge` and keeps its books.
+    /// Identifies the caller and resolves the target: an edge that the topology allows.
+    fn begin(&self, call: Call) -> Result<Flow, CallError> {
+        let (edge, path) = match &call.target {
+            Target::Name(name) => (self.directory.resolve(&call.caller.state, name)?, None),
+            Target::Url(url) => {
+                let external = self.directory.external_at(url);
+                let (name, path) = external.ok_or_else(|| CallError::unknown_target(url))?;
+                let edge = self.directory.resolve(&call.caller.state, name.as_str())?;
+                (edge, Some(path))
+            }
+        };
+        let now = self.clock.now();
+        let outgoing = Outgoing::new(call, &edge, path.as_deref(), now)?;
+        Ok(Flow::new(edge, outgoing, now))
+    }
+
+    /// Makes a call and keeps its books.
     pub(crate) async fn make(
         &self,
-        edge: Arc<Edge>,
-        mut outgoing: Outgoing,
-        now: Timestamp,
+        flow: &mut Flow,
         may_fall_back: bool,
     ) -> Result<Response<Body>, CallError> {
-        let mut record = CallRecord::new(edge.clone(), outgoing.begin_span(&edge, now), now);
-        let mut flow = Flow {
-            deadlines: Deadlines::new(outgoing.brought, edge.config.policy.call_timeout, now),
-            edge,
-            outgoing,
-            tried: Tried::default(),
-            attempts: 0,
-            number: 0,
-            full: 0,
-        };
-        let result = self.run(&mut flow, &mut record, now).await;
+        let span = flow.outgoing.begin_span(&flow.edge, flow.started);
+        let mut record = CallRecord::new(flow.edge.clone(), span, flow.started);
+        let result = self.run(flow, &mut record).await;
         // Fallback: something else stands in for an answer that is missing or bad.
         let fails = match &result {
             Ok(answered) => matches!(answered.outcome, Outcome::Failure | Outcome::Rejected),
@@ -144,7 +145,7 @@ impl Inner {
         };
         if fails && may_fall_back && flow.edge.config.fallback.is_some() {
             record.leave();
-            if let Some(answer) = fallback::answer(self, &mut flow).await {
+            if let Some(answer) = Box::pin(fallback::answer(self, flow)).await {
                 record.fell_back();
                 self.settle(result, record);
                 return Ok(answer);
@@ -152,7 +153,7 @@ impl Inner {
         }
         // Record: an error is settled now, an answer when its body ends.
         match result {
-            Ok(answered) => Ok(self.pass_on(answered, flow.outgoing, record)),
+            Ok(answered) => Ok(self.pass_on(answered, &mut flow.outgoing, record)),
             Err(error) => {
                 record.failed(&error, self.clock.now());
                 Err(error)
@@ -161,12 +162,8 @@ impl Inner {
     }
 
     /// Everything up to the head of the final answer.
-    async fn run(
-        &self,
-        flow: &mut Flow,
-        record: &mut CallRecord,
-        now: Timestamp,
-    ) -> Result<Answered, CallError> {
+    async fn run(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<Answered, CallError> {
+        let now = flow.started;
         // Deadline: expired work is refused.
         if flow.deadlines.effective.is_expired(now) {
             return Err(flow.error(Reason::Expired));
@@ -195,7 +192,7 @@ impl Inner {
             };
             // Try again: the policy, the budget and the deadline allow it.
             if wait > Duration::ZERO {
-                tokio::time::sleep(wait).await;
+                Box::pin(tokio::time::sleep(wait)).await;
             }
         }
     }
@@ -208,7 +205,9 @@ impl Inner {
             return Ok(());
         }
         let until = self.clock.instant(flow.deadlines.effective.moment());
-        match timeout_at(until.into(), gate.enter(flow.outgoing.priority)).await {
+        let entering = timeout_at(until.into(), gate.enter(flow.outgoing.priority));
+        // Boxed, because it is rare and its size would be carried by every call. So are all waits below.
+        match Box::pin(entering).await {
             Ok(Ok(permit)) => {
                 record.admitted(permit);
                 Ok(())
@@ -232,7 +231,7 @@ impl Inner {
             match flow.edge.callee.choose(&flow.tried, now) {
                 Choice::Chosen { replica, probe } => {
                     flow.attempts += 1;
-                    return Ok(self.begin(flow, (replica, probe), now));
+                    return Ok(self.start(flow, (replica, probe), now));
                 }
                 Choice::Full if flow.full == MAX_FULL => return Err(flow.error(Reason::Shed)),
                 Choice::Full => {
@@ -243,10 +242,8 @@ impl Inner {
                 Choice::None => {
                     let until = flow.deadlines.effective.moment().min(now + flow.replica_wait());
                     let until = self.clock.instant(until);
-                    if timeout_at(until.into(), flow.edge.callee.has_replica())
-                        .await
-                        .is_err()
-                    {
+                    let coming = timeout_at(until.into(), flow.edge.callee.has_replica());
+                    if Box::pin(coming).await.is_err() {
                         return Err(flow.error(Reason::NoReplica).retry_after(REPLICA_WAIT));
                     }
                 }
@@ -255,7 +252,7 @@ impl Inner {
     }
 
     /// Begins an attempt at a replica at which a place is taken.
-    pub(crate) fn begin(
+    pub(crate) fn start(
         &self,
         flow: &mut Flow,
         (replica, probe): (Arc<Replica>, bool),
@@ -279,29 +276,30 @@ impl Inner {
             return Box::pin(self.send_hedged(flow, attempt)).await;
         }
         let keep = flow.may_need_request_again();
-        let request = flow.outgoing.request(keep, self.clock)?;
-        let result = self.perform(flow.terms(), attempt, request).await;
-        result.map_err(|mut failure| {
-            if let Some(unsent) = failure.unsent.take() {
-                flow.outgoing.restore(unsent);
-            }
-            failure
-        })
+        let mut request = Some(flow.outgoing.request(keep, self.clock)?);
+        let result = self.perform(flow.terms(), attempt, &mut request).await;
+        if let Some(unsent) = request {
+            flow.outgoing.restore(unsent);
+        }
+        result
     }
 
-    /// Sends one request and waits for the head of its answer.
+    /// Sends one request and waits for the head of its answer. A request of which nothing was sent is there again
+    /// afterwards.
     pub(crate) async fn perform(
         &self,
         terms: Terms<'_>,
         mut attempt: AttemptRecord,
-        mut request: Request<Body>,
+        request: &mut Option<Request<Body>>,
     ) -> Result<Answered, Failure> {
-        let deadlines = terms.deadlines;
-        deadlines.write(request.headers_mut(), terms.attempt_timeout, attempt.started);
-        if let Some(span) = &attempt.span {
-            request
-                .headers_mut()
-                .insert(headers::TRACEPARENT, span.traceparent());
+        if let Some(request) = request {
+            let headers = request.headers_mut();
+            terms
+                .deadlines
+                .write(headers, terms.attempt_timeout, attempt.started);
+            if let Some(span) = &attempt.span {
+                headers.insert(headers::TRACEPARENT, span.traceparent());
+            }
         }
         match self.exchange(&mut attempt, request, terms).await {
             Ok(response) => Ok(Answered::new(response, attempt, terms)),
@@ -313,7 +311,7 @@ impl Inner {
     }
 
     /// Passes the answer on; its end ends the call.
-    fn pass_on(&self, answered: Answered, mut outgoing: Outgoing, mut record: CallRecord) -> Response<Body> {
+    fn pass_on(&self, answered: Answered, outgoing: &mut Outgoing, mut record: CallRecord) -> Response<Body> {
         let Answered {
             mut response,
             mut attempt,
@@ -326,7 +324,8 @@ impl Inner {
         attempt.answered(status, outcome, asked, now);
         record.answered(status, outcome, asked, now);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return outgoing.switch_protocols(self, response, (record, attempt), now);
+            let upgrade = outgoing.take_upgrade();
+            return upgrade::tie(self, response, upgrade, (record, attempt), now);
         }
         headers::strip_hop_by_hop(response.headers_mut());
         let is_stream = judge::is_stream(response.headers());
@@ -367,6 +366,20 @@ impl Answered {
 }
 
 impl Flow {
+    /// A call on `edge` that begins now.
+    pub(crate) fn new(edge: Arc<Edge>, outgoing: Outgoing, now: Timestamp) -> Self {
+        Self {
+            deadlines: Deadlines::new(outgoing.brought, edge.config.policy.call_timeout, now),
+            started: now,
+            edge,
+            outgoing,
+            tried: Tried::default(),
+            attempts: 0,
+            number: 0,
+            full: 0,
+        }
+    }
+
     fn ask_breaker(&self, now: Timestamp) -> Result<Passage, CallError> {
         let (verdict, transition) = self.edge.state.breaker.ask(now, &mut ThreadRng);
         self.edge.breaker_changed(transition);

@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::uri::Authority;
@@ -10,6 +11,7 @@ use http::{Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use mainstay_base::{Clock, Deadline, Timestamp};
+use pin_project_lite::pin_project;
 use tokio::time::timeout_at;
 
 use crate::deadline::Deadlines;
@@ -49,8 +51,6 @@ pub(crate) struct Failure {
     pub(crate) cause: Option<io::Error>,
     /// The callee has certainly not acted on the request.
     pub(crate) unprocessed: bool,
-    /// The request, where nothing of it was sent.
-    pub(crate) unsent: Option<Box<Request<Body>>>,
 }
 
 impl From<Reason> for Failure {
@@ -59,10 +59,12 @@ impl From<Reason> for Failure {
             reason,
             cause: None,
             unprocessed: false,
-            unsent: None,
         }
     }
 }
+
+/// What hyper says in the end: the head of an answer, or an error with the request if nothing of it was sent.
+type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
 
 /// A connection, or a part of one, for one request.
 #[derive(Debug)]
@@ -72,87 +74,40 @@ enum Lease {
 }
 
 impl Inner {
-    /// Sends `request` on a connection of this worker and waits for the head of the answer.
+    /// Sends the request in `request` on a connection of this worker and waits for the head of the answer. A request of
+    /// which nothing was sent is there again afterwards.
     ///
     /// A waiting connection that the peer closed before anything was sent is replaced by another one.
     pub(crate) async fn exchange(
         &self,
         attempt: &mut AttemptRecord,
-        mut request: Request<Body>,
+        request: &mut Option<Request<Body>>,
         terms: Terms<'_>,
     ) -> Result<Response<Incoming>, Failure> {
-        let replica = attempt.replica.clone();
-        let worker = self.workers.current();
         let mut stale = 0;
         loop {
             let waiting = if stale < MAX_STALE {
-                self.waiting(&replica, worker, terms.intent)
+                waiting(&attempt.replica, attempt.worker, attempt.started, terms.intent)
             } else {
                 None
             };
             let is_new = waiting.is_none();
             let lease = match waiting {
                 Some(lease) => lease,
-                None => match self.opened(&replica, worker, attempt.started, terms).await {
-                    Ok(lease) => lease,
-                    Err(failure) => return Err(failure.unsent(request)),
-                },
+                // Boxed, because it is rare and its size would be carried by every call.
+                None => Box::pin(self.opened(attempt, terms)).await?,
             };
-            let is_http2 = matches!(lease, Lease::Http2(..));
-            if let Err(error) = address(&mut request, &replica.origin, is_http2, terms.keep_host) {
-                return Err(Failure {
-                    cause: Some(io::Error::other(error)),
-                    ..Reason::InvalidRequest.into()
-                });
-            }
-            let answered = match lease {
-                Lease::Http1(mut sender) => {
-                    let answer = sender.try_send_request(request);
-                    attempt.sent_on(Line::Http1(sender));
-                    terms.wait(self, attempt.started, answer).await
-                }
-                Lease::Http2(mut sender, stream) => {
-                    let answer = sender.try_send_request(request);
-                    attempt.sent_on(Line::Http2(stream));
-                    terms.wait(self, attempt.started, answer).await
-                }
-            };
-            match answered {
-                Err(Failure {
-                    unsent: Some(unsent), ..
-                }) if !is_new => request = *unsent,
+            let sending = lease.send(request, attempt, terms.keep_host)?;
+            match terms.wait(self, attempt.started, sending, request).await {
+                Err(_) if request.is_some() && !is_new => stale += 1,
                 answered => return answered,
             }
-            stale += 1;
-        }
-    }
-
-    /// A connection that is already open.
-    fn waiting(&self, replica: &Replica, worker: usize, intent: Intent) -> Option<Lease> {
-        let stream = || {
-            replica
-                .pool
-                .stream(worker)
-                .map(|(sender, stream)| Lease::Http2(sender, stream))
-        };
-        let whole = || replica.pool.take(worker, self.clock.now()).map(Lease::Http1);
-        match intent {
-            Intent::Upgrade => None,
-            Intent::Http2 => stream(),
-            Intent::Any if replica.origin.may_agree_on_http2() => stream().or_else(whole),
-            Intent::Any => whole(),
         }
     }
 
     /// A new connection.
-    async fn opened(
-        &self,
-        replica: &Replica,
-        worker: usize,
-        started: Timestamp,
-        terms: Terms<'_>,
-    ) -> Result<Lease, Failure> {
-        let until = terms.until(started);
+    async fn opened(&self, attempt: &AttemptRecord, terms: Terms<'_>) -> Result<Lease, Failure> {
+        let AttemptRecord { replica, worker, .. } = attempt;
         let opening = async {
             // A shared connection that somebody else opened in the meantime will do.
             let shares = terms.intent == Intent::Http2;
@@ -161,18 +116,20 @@ impl Inner {
             } else {
                 None
             };
-            if let (true, Some(lease)) = (shares, self.waiting(replica, worker, terms.intent)) {
+            let already = || waiting(replica, *worker, self.clock.now(), terms.intent);
+            if let Some(lease) = shares.then(already).flatten() {
                 return Ok(lease);
             }
-            match self.open(worker, &replica.origin, terms.intent).await? {
+            match self.open(*worker, &replica.origin, terms.intent).await? {
                 Connection::Http1(sender) => Ok(Lease::Http1(sender)),
                 Connection::Http2(sender) => {
-                    let (sender, stream) = replica.pool.share(worker, sender);
+                    let (sender, stream) = replica.pool.share(*worker, sender);
                     Ok(Lease::Http2(sender, stream))
                 }
             }
         };
-        let opened = timeout_at(self.clock.instant(until).into(), opening).await;
+        let until = self.clock.instant(terms.until(attempt.started));
+        let opened = timeout_at(until.into(), opening).await;
         opened
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map_err(|cause| Failure {
@@ -190,12 +147,73 @@ impl Inner {
     }
 }
 
-impl Failure {
-    fn unsent(self, request: Request<Body>) -> Self {
-        Self {
-            unsent: Some(Box::new(request)),
-            ..self
+/// A connection that is already open.
+fn waiting(replica: &Replica, worker: usize, now: Timestamp, intent: Intent) -> Option<Lease> {
+    let stream = || {
+        replica
+            .pool
+            .stream(worker)
+            .map(|(sender, stream)| Lease::Http2(sender, stream))
+    };
+    let whole = || replica.pool.take(worker, now).map(Lease::Http1);
+    match intent {
+        Intent::Upgrade => None,
+        Intent::Http2 => stream(),
+        Intent::Any if replica.origin.may_agree_on_http2() => stream().or_else(whole),
+        Intent::Any => whole(),
+    }
+}
+
+pin_project! {
+    /// A request under way on a connection of either kind.
+    #[project = SendingOf]
+    enum Sending<A, B> {
+        Http1 { #[pin] answer: A },
+        Http2 { #[pin] answer: B },
+    }
+}
+
+impl<A, B> Future for Sending<A, B>
+where
+    A: Future,
+    B: Future<Output = A::Output>,
+{
+    type Output = A::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
+        match self.project() {
+            SendingOf::Http1 { answer } => answer.poll(context),
+            SendingOf::Http2 { answer } => answer.poll(context),
         }
+    }
+}
+
+impl Lease {
+    /// Sends the request; the connection is the attempt's from now on.
+    fn send(
+        self,
+        request: &mut Option<Request<Body>>,
+        attempt: &mut AttemptRecord,
+        keep_host: bool,
+    ) -> Result<impl Future<Output = Sent> + use<>, Failure> {
+        let mut request = request.take().ok_or(Reason::Internal)?;
+        let is_http2 = matches!(self, Self::Http2(..));
+        address(&mut request, &attempt.replica.origin, is_http2, keep_host).map_err(|error| Failure {
+            cause: Some(io::Error::other(error)),
+            ..Reason::InvalidRequest.into()
+        })?;
+        Ok(match self {
+            Self::Http1(mut sender) => {
+                let answer = sender.try_send_request(request);
+                attempt.sent_on(Line::Http1(sender));
+                Sending::Http1 { answer }
+            }
+            Self::Http2(mut sender, stream) => {
+                let answer = sender.try_send_request(request);
+                attempt.sent_on(Line::Http2(stream));
+                Sending::Http2 { answer }
+            }
+        })
     }
 }
 
@@ -245,19 +263,23 @@ impl Terms<'_> {
             .min(started + self.attempt_timeout)
     }
 
-    /// Waits for the head of the answer, for as long as that is of use.
+    /// Waits for the head of the answer, for as long as that is of use. What was not sent comes back in `unsent`.
     async fn wait(
         self,
         mesh: &Inner,
         started: Timestamp,
-        answer: impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Body>>>>,
+        sending: impl Future<Output = Sent>,
+        unsent: &mut Option<Request<Body>>,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut answer = pin!(answer);
+        let mut sending = pin!(sending);
         let mut until = self.until(started);
         loop {
-            match timeout_at(mesh.clock.instant(until).into(), answer.as_mut()).await {
+            match timeout_at(mesh.clock.instant(until).into(), sending.as_mut()).await {
                 Ok(Ok(response)) => return Ok(response),
-                Ok(Err(error)) => return Err(self.broken(error)),
+                Ok(Err(mut error)) => {
+                    *unsent = error.take_message();
+                    return Err(self.broken(&error.into_error(), unsent.is_some()));
+                }
                 Err(_) => until = self.extended(started, mesh.clock.now())?,
             }
         }
@@ -291,9 +313,7 @@ impl Terms<'_> {
     }
 
     /// Reads why the connection gave no answer.
-    fn broken(&self, mut error: TrySendError<Request<Body>>) -> Failure {
-        let unsent = error.take_message().map(Box::new);
-        let error = error.into_error();
+    fn broken(&self, error: &hyper::Error, is_unsent: bool) -> Failure {
         let upload_broke = self
             .upload
             .is_some_and(|upload| upload.progress() == Progress::Broken);
@@ -305,10 +325,9 @@ impl Terms<'_> {
             Reason::Broken
         };
         Failure {
-            unprocessed: unsent.is_some() || was_refused(&error),
-            cause: Some(io::Error::other(error)),
+            unprocessed: is_unsent || was_refused(error),
+            cause: Some(io::Error::other(error.to_string())),
             reason,
-            unsent,
         }
     }
 }

@@ -38,9 +38,9 @@ async fn ask(mesh: &Inner, flow: &mut Flow, app: &AppId) -> Option<Response<Body
     let edge = mesh.directory.declared(&flow.edge.config.caller, app)?;
     let mut outgoing = flow.outgoing.take_repeatable()?;
     outgoing.redirect(&edge);
-    let now = mesh.clock.now();
+    let mut flow = Flow::new(edge, outgoing, mesh.clock.now());
     // Boxed, because a call contains its fallback.
-    let answer = Box::pin(mesh.make(edge, outgoing, now, false)).await;
+    let answer = Box::pin(mesh.make(&mut flow, false)).await;
     let mut answer = answer.ok().filter(|answer| !answer.status().is_server_error())?;
     let mark = HeaderValue::try_from(format!("app {app}")).ok()?;
     answer.headers_mut().insert(FALLBACK, mark);

@@ -30,16 +30,16 @@ impl Inner {
             upload: None,
             ..flow.terms()
         };
-        let request = flow.outgoing.request(true, self.clock)?;
-        let mut first = std::pin::pin!(self.perform(terms, attempt, request));
+        let mut request = Some(flow.outgoing.request(true, self.clock)?);
+        let mut first = std::pin::pin!(self.perform(terms, attempt, &mut request));
         let result = match tokio::time::timeout(delay, first.as_mut()).await {
             Ok(result) => result,
             Err(_) => match self.second(flow) {
                 None => first.await,
                 Some(attempt) => {
                     edge.stats.hedges.increment();
-                    let request = flow.outgoing.request(true, self.clock)?;
-                    let mut second = std::pin::pin!(self.perform(terms, attempt, request));
+                    let mut request = Some(flow.outgoing.request(true, self.clock)?);
+                    let mut second = std::pin::pin!(self.perform(terms, attempt, &mut request));
                     tokio::select! {
                         biased;
                         result = first.as_mut() => self.better(result, second).await,
@@ -64,7 +64,7 @@ impl Inner {
         }
         match callee.choose(&flow.tried, now) {
             Choice::Chosen { replica, probe } if !flow.tried.contains(&replica) => {
-                Some(self.begin(flow, (replica, probe), now))
+                Some(self.start(flow, (replica, probe), now))
             }
             Choice::Chosen { replica, .. } => {
                 // Only the one that is slow already has a place.

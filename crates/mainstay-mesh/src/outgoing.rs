@@ -3,16 +3,13 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::{InvalidUri, PathAndQuery};
-use http::{Extensions, Method, Request, Response};
+use http::{Extensions, Method, Request};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use mainstay_base::{Deadline, Priority, SystemClock, Timestamp};
 
 use crate::dial::Intent;
 use crate::edge::Edge;
 use crate::exchange::Failure;
-use crate::mesh::Inner;
-use crate::record::{AttemptRecord, CallRecord};
 use crate::span::Span;
 use crate::trace::TraceContext;
 use crate::upgrade::{self, Upgrade};
@@ -155,7 +152,7 @@ impl Outgoing {
     }
 
     /// Takes a request back of which nothing was sent.
-    pub(crate) fn restore(&mut self, unsent: Box<Request<Body>>) {
+    pub(crate) fn restore(&mut self, unsent: Request<Body>) {
         let (head, _) = unsent.into_parts();
         self.head = Some(head);
     }
@@ -185,15 +182,9 @@ impl Outgoing {
         }
     }
 
-    /// Ties caller and callee together after the callee agreed to go on in another protocol.
-    pub(crate) fn switch_protocols(
-        self,
-        mesh: &Inner,
-        response: Response<Incoming>,
-        records: (CallRecord, AttemptRecord),
-        now: Timestamp,
-    ) -> Response<Body> {
-        upgrade::tie(mesh, response, self.upgrade, records, now)
+    /// The upgrade that the caller asks for.
+    pub(crate) fn take_upgrade(&mut self) -> Option<Upgrade> {
+        self.upgrade.take()
     }
 }
 

@@ -190,7 +190,8 @@ pub(crate) struct AttemptRecord {
     /// From the moment the replica had the whole request to the head of its answer.
     latency: Option<Duration>,
     line: Option<Line>,
-    worker: usize,
+    /// Whose connections it uses.
+    pub(crate) worker: usize,
     pub(crate) span: Option<Box<Span>>,
     settled: bool,
 }
