@@ -18,6 +18,7 @@ use mainstay_base::metric::Collect;
 use mainstay_host::Handle;
 use mainstay_mesh::{Body, Mesh};
 
+pub use self::process::PROCESS_METRIC_TABLE;
 pub(crate) use self::process::ProcessMetrics;
 use crate::listener::{self, Handler};
 use crate::metrics::{Refusal, ServerKind};

@@ -20,10 +20,10 @@ mod token;
 pub mod wire;
 
 pub use app::{AppMetadata, AppServerOptions, HealthCheck, Ready, Shutdown, serve_app};
-pub use control::{ControlOptions, serve_control};
+pub use control::{ControlOptions, PROCESS_METRIC_TABLE, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};
 pub use listener::{Limits, Server};
-pub use metrics::Metrics;
+pub use metrics::{METRIC_TABLE, Metrics};
 pub use operations::metadata::Notes;
 pub use public::{MetricsOptions, serve_metrics, serve_public};
 pub use token::AppToken;

@@ -85,7 +85,8 @@ static REFUSED_TOTAL: Descriptor = Descriptor {
     kind: Kind::Counter,
     labels: &["server", "reason"],
 };
-static TABLE: [&Descriptor; 3] = [&CONNECTIONS, &CONNECTIONS_TOTAL, &REFUSED_TOTAL];
+/// Every metric of the servers.
+pub static METRIC_TABLE: [&Descriptor; 3] = [&CONNECTIONS, &CONNECTIONS_TOTAL, &REFUSED_TOTAL];
 
 #[derive(Debug, Default)]
 struct PerServer {
@@ -122,7 +123,7 @@ impl Metrics {
 
 impl Collect for Metrics {
     fn descriptors(&self) -> &'static [&'static Descriptor] {
-        &TABLE
+        &METRIC_TABLE
     }
 
     fn collect(&self, visitor: &mut dyn Visitor) {

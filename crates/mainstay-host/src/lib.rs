@@ -30,6 +30,7 @@ mod usage;
 
 pub use handle::{Handle, HostOptions, StartError, UnknownApp, start};
 pub use log::{LogFilter, LogLine, LogSource, LogStream};
+pub use metrics::METRIC_TABLE;
 pub use spec::{AppSpec, Condition, Need, Probe, ProbeAction, Probes, Restart, RestartPolicy, StopPolicy};
 pub use status::{AppStatus, Exit, ReplicaState, ReplicaStatus, Snapshot, Usage};
 pub use surroundings::{NetworkProbe, PrepareError, Prepared, Surroundings};

@@ -72,7 +72,8 @@ static METRICS: [Metric; 6] = [
     ),
 ];
 
-static DESCRIPTORS: [&Descriptor; METRICS.len()] = {
+/// Every metric of the host.
+pub static METRIC_TABLE: [&Descriptor; METRICS.len()] = {
     let mut descriptors = [&METRICS[0].descriptor; METRICS.len()];
     let mut index = 1;
     while index < METRICS.len() {
@@ -87,7 +88,7 @@ pub(crate) struct HostMetrics(pub(crate) Arc<Context>);
 
 impl Collect for HostMetrics {
     fn descriptors(&self) -> &'static [&'static Descriptor] {
-        &DESCRIPTORS
+        &METRIC_TABLE
     }
 
     fn collect(&self, visitor: &mut dyn Visitor) {

@@ -41,6 +41,7 @@ pub use call::{Call, Protocol, Target};
 pub use edge::Caller;
 pub use error::{CallError, Reason};
 pub use mesh::{Mesh, MeshOptions, StartError, TraceExport};
+pub use metrics::METRIC_TABLE;
 pub use report::{EdgeReport, ReplicaReport, Report, TargetReport};
 pub use topology::{AppProtocol, EdgeConfig, Endpoint, ExternalConfig, Fallback, TargetConfig, Topology};
 pub use trace::TraceContext;

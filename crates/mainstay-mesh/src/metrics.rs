@@ -20,8 +20,8 @@ macro_rules! descriptors {
             kind: Kind::$kind,
             labels: &[$($label),*],
         };)*
-        /// The table: every metric there is.
-        static ALL: &[&Descriptor] = &[$(&$name),*];
+        /// Every metric of the data plane.
+        pub static METRIC_TABLE: &[&Descriptor] = &[$(&$name),*];
     };
 }
 
@@ -162,7 +162,7 @@ pub(crate) struct Metrics(pub(crate) Arc<Inner>);
 
 impl Collect for Metrics {
     fn descriptors(&self) -> &'static [&'static Descriptor] {
-        ALL
+        METRIC_TABLE
     }
 
     fn collect(&self, visitor: &mut dyn Visitor) {

@@ -38,13 +38,13 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .worker_threads(CONTROL_THREADS)
         .enable_all()
         .build()
-        .map_err(unstarted)?;
+        .map_err(|error| unstarted(&error))?;
     let code = runtime.block_on(serve(args))?;
     Ok(code)
 }
 
 async fn serve(args: &Args) -> Outcome {
-    let mut signals = Signals::listen().map_err(unstarted)?;
+    let mut signals = Signals::listen().map_err(|error| unstarted(&error))?;
     let (wish, mut wishes) = mpsc::channel(1);
     let sidecar = Sidecar::start(args, wish)?;
     tokio::select! {
@@ -63,6 +63,6 @@ async fn serve(args: &Args) -> Outcome {
     Ok(0)
 }
 
-fn unstarted(error: std::io::Error) -> Failure {
+fn unstarted(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot start: {error}"))
 }

@@ -80,24 +80,24 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .worker_threads(CONTROL_THREADS)
         .enable_all()
         .build()
-        .map_err(unstarted)?;
+        .map_err(|error| unstarted(&error))?;
     runtime.block_on(async {
         let (wish, wishes) = mpsc::channel(1);
         let stops = Stops {
-            signals: Signals::listen().map_err(unstarted)?,
+            signals: Signals::listen().map_err(|error| unstarted(&error))?,
             wishes,
             drain: longest_drain(&manifest),
         };
         let output = Arc::new(Output {
             voice: voice(args, &manifest),
-            screen: Screen::start().map_err(unstarted)?,
+            screen: Screen::start().map_err(|error| unstarted(&error))?,
         });
         let notices: Vec<String> = manifest.notices.iter().map(ToString::to_string).collect();
         // A wish that is not the first one finds the channel full, and is granted by the first.
         let stop = Arc::new(move || {
             let _ = wish.try_send(());
         });
-        let running = Running::start(manifest, &settings, lease, stop)?;
+        let running = Running::start(&manifest, &settings, lease, stop)?;
         let started = output.voice.started(&running.system, &notices);
         output.screen.write(started).await;
         let code = session::follow(running, stops, &output).await;
@@ -148,10 +148,10 @@ fn explain(args: &Args, manifest: &Manifest) -> Option<String> {
     Some(if args.dir == Path::new(".") {
         edge
     } else {
-        format!("{edge} --dir {}", args.dir.display())
+        format!("{edge} {}", args.dir.display())
     })
 }
 
-fn unstarted(error: std::io::Error) -> Failure {
+fn unstarted(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot start: {error}"))
 }

@@ -41,7 +41,8 @@ static BUILD_INFO: Descriptor = Descriptor {
     kind: Kind::Gauge,
     labels: &["version"],
 };
-static TABLE: [&Descriptor; 5] = [&CPU, &RESIDENT, &OPEN_FILES, &START_TIME, &BUILD_INFO];
+/// Every metric of Mainstay's own process.
+pub static PROCESS_METRIC_TABLE: [&Descriptor; 5] = [&CPU, &RESIDENT, &OPEN_FILES, &START_TIME, &BUILD_INFO];
 
 /// What Mainstay itself uses.
 pub(crate) struct ProcessMetrics {
@@ -60,7 +61,7 @@ impl ProcessMetrics {
 
 impl Collect for ProcessMetrics {
     fn descriptors(&self) -> &'static [&'static Descriptor] {
-        &TABLE
+        &PROCESS_METRIC_TABLE
     }
 
     fn collect(&self, visitor: &mut dyn Visitor) {

@@ -65,13 +65,11 @@ pub(crate) async fn run(args: &Args) -> Outcome {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     };
-    match tokio::time::timeout(args.timeout, wait).await {
-        Ok(result) => result?,
-        Err(_) => {
-            let timeout = mainstay_base::format_duration(args.timeout);
-            return Err(Failure::refused(format!("after {timeout}, {last}")));
-        }
-    }
+    let Ok(reached) = tokio::time::timeout(args.timeout, wait).await else {
+        let timeout = mainstay_base::format_duration(args.timeout);
+        return Err(Failure::refused(format!("after {timeout}, {last}")));
+    };
+    reached?;
     let goal = args
         .goal
         .to_possible_value()

@@ -11,7 +11,7 @@ use crate::daprd::ignored::Ignored;
 /// Serve the Dapr API for one app that is started elsewhere, with daprd's flags
 ///
 /// Also what this program does when it is called `daprd`. Flags may begin with one dash or two. The token that apps must
-/// show is read from DAPR_API_TOKEN, the one shown to the app from APP_API_TOKEN.
+/// show is read from `DAPR_API_TOKEN`, the one shown to the app from `APP_API_TOKEN`.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "daprd", version)]
 pub(crate) struct Args {

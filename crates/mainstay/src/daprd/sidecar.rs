@@ -127,7 +127,8 @@ fn open_all(args: &Args, options: &AppServerOptions, mesh: &Mesh) -> Result<Vec<
             ("gRPC", "--dapr-grpc-port", args.dapr_grpc_port),
         ] {
             let listener = listen(at(address, port)?, &format!("the {name} API"), flag)?;
-            let server = serve_app(listener, options.clone(), mesh.clone()).map_err(unserved)?;
+            let server =
+                serve_app(listener, options.clone(), mesh.clone()).map_err(|error| unserved(&error))?;
             tracing::info!("{name} API on {}", server.address());
             servers.push(server);
         }
@@ -135,7 +136,8 @@ fn open_all(args: &Args, options: &AppServerOptions, mesh: &Mesh) -> Result<Vec<
     if let Some(port) = args.dapr_public_port {
         let address = at(&args.dapr_public_listen_address, port)?;
         let listener = listen(address, "the public API", "--dapr-public-port")?;
-        let server = serve_public(listener, options.clone(), mesh.clone()).map_err(unserved)?;
+        let server =
+            serve_public(listener, options.clone(), mesh.clone()).map_err(|error| unserved(&error))?;
         tracing::info!("health and metadata on {}", server.address());
         servers.push(server);
     }
@@ -147,7 +149,7 @@ fn open_all(args: &Args, options: &AppServerOptions, mesh: &Mesh) -> Result<Vec<
             metrics: options.metrics.clone(),
             system: Arc::new(about(args)),
         };
-        let server = serve_metrics(listener, metrics, mesh).map_err(unserved)?;
+        let server = serve_metrics(listener, metrics, mesh).map_err(|error| unserved(&error))?;
         tracing::info!("metrics on {}", server.address());
         servers.push(server);
     }
@@ -237,6 +239,6 @@ fn secret(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 
-fn unserved(error: std::io::Error) -> Failure {
+fn unserved(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot listen: {error}"))
 }

@@ -50,6 +50,7 @@ pub(crate) struct Palette {
 
 impl Palette {
     /// No colours.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { colored: false };
 
     /// Colours when `stream` is a terminal and `NO_COLOR` is not set (no-color.org), or when `CLICOLOR_FORCE` is.

@@ -117,12 +117,12 @@ mod tests {
 
     #[test]
     fn plain() {
-        expect![[r#"
+        expect![[r"
             storefront | listening on 8080
             orders-2   | no stock
             orders-2   | • ended with exit code 1, restarts in 2s
             stranger-1 | ?
-        "#]]
+        "]]
         .assert_eq(&lines(&LogRenderer::new(apps(), Palette::PLAIN, false)));
     }
 

@@ -94,11 +94,11 @@ mod tests {
             ("CALLS", Align::Right),
             ("NOTE", Align::Left),
         ];
-        expect![[r#"
+        expect![[r"
             NAME      CALLS  NOTE
             orders-1      7  fine
             münze      1200
-        "#]]
+        "]]
         .assert_eq(&table(&heads, &rows, Palette::PLAIN));
     }
 }

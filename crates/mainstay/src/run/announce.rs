@@ -30,6 +30,7 @@ pub(crate) enum Notice {
 #[derive(Debug)]
 pub(crate) struct Announcer {
     started: Timestamp,
+    /// When it was told last who is waited for at a stop.
     told: Timestamp,
     phase: Phase,
 }
@@ -55,17 +56,19 @@ impl Announcer {
     /// Looks at the present state; called on every change, and from time to time without one.
     pub(crate) fn look(&mut self, snapshot: &Snapshot, now: Timestamp) -> Option<Notice> {
         match self.phase {
-            Phase::Starting if has_ended(snapshot) => self.turn(Phase::Ended, Notice::AllEnded, now),
+            Phase::Starting | Phase::Up if has_ended(snapshot) => {
+                self.phase = Phase::Ended;
+                Some(Notice::AllEnded)
+            }
             Phase::Starting if replicas(snapshot).all(has_arrived) => {
-                let up = Notice::Up {
+                self.phase = Phase::Up;
+                Some(Notice::Up {
                     after: now.since(self.started),
                     failed: names(snapshot, |replica| {
                         matches!(replica.state, ReplicaState::Failed(_))
                     }),
-                };
-                self.turn(Phase::Up, up, now)
+                })
             }
-            Phase::Up if has_ended(snapshot) => self.turn(Phase::Ended, Notice::AllEnded, now),
             Phase::Stopping if now.since(self.told) >= PATIENCE => self.stop(snapshot, now),
             Phase::Starting | Phase::Up | Phase::Stopping | Phase::Ended => None,
         }
@@ -78,13 +81,9 @@ impl Announcer {
             self.phase = Phase::Ended;
             return None;
         }
-        self.turn(Phase::Stopping, Notice::Stopping(remaining), now)
-    }
-
-    fn turn(&mut self, phase: Phase, notice: Notice, now: Timestamp) -> Option<Notice> {
-        self.phase = phase;
+        self.phase = Phase::Stopping;
         self.told = now;
-        Some(notice)
+        Some(Notice::Stopping(remaining))
     }
 }
 

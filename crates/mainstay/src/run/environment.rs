@@ -1,5 +1,6 @@
 //! The variables that each replica is started with.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use mainstay_base::ReplicaId;
@@ -78,7 +79,7 @@ fn escape(text: &str) -> String {
         if plain(byte) {
             escaped.push(char::from(byte));
         } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+            let _ = write!(escaped, "%{byte:02X}");
         }
         escaped
     })
@@ -111,15 +112,16 @@ mod tests {
 
     fn show(source: &Source<'_>) -> String {
         let lines = variables(&replica(), 20_000, source);
-        lines
+        let lines: Vec<String> = lines
             .iter()
             .map(|(name, value)| format!("{name}={value}\n"))
-            .collect()
+            .collect();
+        lines.concat()
     }
 
     #[test]
     fn everything_that_a_replica_is_given() {
-        expect![[r#"
+        expect![[r"
             PORT=20000
             APP_ID=orders
             APP_PORT=20000
@@ -130,7 +132,7 @@ mod tests {
             DAPR_API_TOKEN=secret
             OTEL_SERVICE_NAME=orders
             OTEL_RESOURCE_ATTRIBUTES=service.namespace=my%20shop,service.instance.id=orders-2
-        "#]]
+        "]]
         .assert_eq(&show(&source()));
     }
 

@@ -242,7 +242,7 @@ mod tests {
             log: LogRenderer::new(vec![("storefront".to_owned(), 1)], Palette::PLAIN, false),
             palette: Palette::PLAIN,
             location: " --dir shop".to_owned(),
-            explain: Some("mainstay explain 'storefront->orders' --dir shop".to_owned()),
+            explain: Some("mainstay explain 'storefront->orders' shop".to_owned()),
         }
     }
 
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_to_try_is_told_once_everything_is_up() {
-        expect![[r#"
+        expect![[r"
             mainstay   |
             mainstay   | shop is up after 2.3s
             mainstay   |   http://127.0.0.1:8080/                            goes to storefront
@@ -264,10 +264,10 @@ mod tests {
             mainstay   |   curl http://127.0.0.1:8080/                       call it
             mainstay   |   mainstay status --dir shop                        processes, traffic, breakers
             mainstay   |   mainstay logs -f storefront --dir shop            the output of one app
-            mainstay   |   mainstay explain 'storefront->orders' --dir shop  why calls behave as they do
+            mainstay   |   mainstay explain 'storefront->orders' shop  why calls behave as they do
             mainstay   |   mainstay stop --dir shop                          or Ctrl-C here
             mainstay   |
-        "#]]
+        "]]
         .assert_eq(&voice().notice(&up(&[]), &system()));
     }
 
@@ -286,13 +286,13 @@ mod tests {
             voice().killing(),
             voice().stopped(&system(), 0),
         ];
-        expect![[r#"
+        expect![[r"
             mainstay   |
             mainstay   | shop is up, but orders-1 failed
             mainstay   | stopping, waiting for orders-1, orders-2; Ctrl-C again kills them
             mainstay   | killing what is left
             mainstay   | shop has stopped
-        "#]]
+        "]]
         .assert_eq(&told.concat());
     }
 

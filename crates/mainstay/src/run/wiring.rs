@@ -72,7 +72,7 @@ struct ApiListener {
 impl Running {
     /// Starts the system of `manifest`. `stop` is called by the control API.
     pub(crate) fn start(
-        manifest: Manifest,
+        manifest: &Manifest,
         settings: &Settings,
         lease: Lease,
         stop: Shutdown,
@@ -80,22 +80,22 @@ impl Running {
         let token = lease
             .token()
             .map_err(|error| Failure::refused(format!("cannot make the token: {error}")))?;
-        let listeners = Listeners::open(&manifest, settings)?;
-        let system = Arc::new(listeners.describe(&manifest)?);
+        let listeners = Listeners::open(manifest, settings)?;
+        let system = Arc::new(listeners.describe(manifest)?);
         let mesh = start_mesh(settings.traces.clone())?;
-        mesh.configure(assembly::assemble(&manifest).topology(&manifest, app_token));
+        mesh.configure(assembly::assemble(manifest).topology(manifest, app_token));
         let metrics = Metrics::default();
-        let host = start_host(&manifest, &listeners, settings, &mesh)?;
+        let host = start_host(manifest, &listeners, settings, &mesh)?;
         let traffic = tokio::spawn(traffic::follow(host.watch(), mesh.clone()));
         let ingress = listeners
             .ingress
-            .map(|listener| open_ingress(listener, &manifest, &metrics, &mesh))
+            .map(|listener| open_ingress(listener, manifest, &metrics, &mesh))
             .transpose()?;
         let mut apps = Vec::new();
         let mut api_listeners = listeners.apps;
         for app in &manifest.apps {
             if let Some(api) = api_listeners.remove(app.id()) {
-                apps.push(open_api(api, app, &manifest, (&metrics, &host, &mesh))?);
+                apps.push(open_api(api, app, manifest, (&metrics, &host, &mesh))?);
             }
         }
         let options = ControlOptions {
@@ -106,15 +106,15 @@ impl Running {
             hosts: Vec::new(),
             metrics,
         };
-        let control =
-            serve_control(listeners.control, options, host.clone(), mesh.clone()).map_err(unserved)?;
+        let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
+            .map_err(|error| unserved(&error))?;
         lease
             .publish(&addresses(
                 &system,
                 control.address(),
                 ingress.as_ref(),
                 &apps,
-                &manifest,
+                manifest,
             ))
             .map_err(|error| {
                 Failure::refused(format!("cannot write to {}: {error}", lease.path().display()))
@@ -158,9 +158,9 @@ impl Listeners {
         };
         let mut apps = HashMap::new();
         for app in &manifest.apps {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(unserved)?;
-            let address = listener.local_addr().map_err(unserved)?;
-            let token = secret::random().map_err(unserved)?.into();
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| unserved(&error))?;
+            let address = listener.local_addr().map_err(|error| unserved(&error))?;
+            let token = secret::random().map_err(|error| unserved(&error))?.into();
             let api = ApiListener {
                 listener,
                 address,
@@ -177,7 +177,9 @@ impl Listeners {
 
     /// What does not change from now on.
     fn describe(&self, manifest: &Manifest) -> Result<System, Failure> {
-        let url = |listener: &TcpListener| Ok::<_, Failure>(url(listener.local_addr().map_err(unserved)?));
+        let url = |listener: &TcpListener| {
+            Ok::<_, Failure>(url(listener.local_addr().map_err(|error| unserved(&error))?))
+        };
         let ingress_url = self.ingress.as_ref().map(url).transpose()?;
         let apps = manifest.apps.iter().filter_map(|app| {
             let routes = app.routes.iter();
@@ -286,7 +288,7 @@ fn open_ingress(
         limits: Limits::default(),
         metrics: metrics.clone(),
     };
-    serve_ingress(listener, options, mesh.clone()).map_err(unserved)
+    serve_ingress(listener, options, mesh.clone()).map_err(|error| unserved(&error))
 }
 
 fn open_api(
@@ -316,7 +318,7 @@ fn open_api(
         },
         metrics: metrics.clone(),
     };
-    serve_app(api.listener, options, mesh.clone()).map_err(unserved)
+    serve_app(api.listener, options, mesh.clone()).map_err(|error| unserved(&error))
 }
 
 /// Whether a replica of `app` takes traffic.
@@ -369,6 +371,6 @@ fn route_url(base: &str, route: &Route) -> String {
     }
 }
 
-fn unserved(error: std::io::Error) -> Failure {
+fn unserved(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot listen: {error}"))
 }

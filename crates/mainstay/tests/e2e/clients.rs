@@ -115,7 +115,7 @@ async fn an_oversized_body_is_refused_where_it_would_be_held() {
     let answer = control
         .attempt(
             http::Method::POST,
-            "/api/stop",
+            "/api/apps/nobody/restart",
             vec![b'x'; 64 * 1024 * 1024].into(),
         )
         .await;

@@ -91,7 +91,7 @@ fn example() -> Status {
 
 #[test]
 fn everything_is_shown() {
-    expect![[r#"
+    expect![[r"
         APP     REPLICA  STATE                                          PID   PORT  RESTARTS   CPU   MEMORY
         orders        1  ready (12s)                                   4001  20001         0  1.5s  12.3 MB
         orders        2  unready: readiness: answered 503 (12s)        4002  20002         1  1.5s  12.3 MB
@@ -103,7 +103,7 @@ fn everything_is_shown() {
 
         TARGET  IN FLIGHT  LIMIT  WAITING  SHED  REPLICAS  EJECTED
         orders          3     25        1     7         2        1
-    "#]]
+    "]]
     .assert_eq(&status(&example(), NOW, Palette::PLAIN));
 }
 
@@ -115,10 +115,10 @@ fn what_is_not_there_is_not_shown() {
         targets: Vec::new(),
         edges: Vec::new(),
     };
-    expect![[r#"
+    expect![[r"
         APP  REPLICA  STATE  PID  PORT  RESTARTS  CPU  MEMORY
 
         stopping
-    "#]]
+    "]]
     .assert_eq(&status(&quiet, NOW, Palette::PLAIN));
 }

@@ -205,11 +205,14 @@ async fn assert_keeps_its_promise(system: &System) {
         "mainstay_call_duration_seconds_bucket",
         &[&calls[..], &[("le", "1")]].concat(),
     );
-    assert!(total >= 400.0, "{total} calls");
-    assert!(in_time / total >= 0.99, "{in_time} of {total} within a second");
+    assert!(total >= 400, "{total} calls");
+    assert!(
+        in_time * 100 >= total * 99,
+        "{in_time} of {total} within a second"
+    );
     let errors = metrics.sum("mainstay_call_errors_total", &calls);
-    assert!(errors / total <= 0.002, "{errors} of {total} failed");
+    assert!(errors * 1000 <= total * 2, "{errors} of {total} failed");
     let fallbacks = [("caller", "orders"), ("target", "payments")];
     let fallbacks = metrics.sum("mainstay_fallbacks_total", &fallbacks);
-    assert!(fallbacks > 0.0, "{fallbacks} fallbacks");
+    assert!(fallbacks > 0, "{fallbacks} fallbacks");
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, request};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -65,11 +65,7 @@ impl Backend {
                     let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
                     async move {
                         let (head, body) = request.into_parts();
-                        let body = body
-                            .collect()
-                            .await
-                            .map(|body| body.to_bytes())
-                            .unwrap_or_default();
+                        let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
                         tokio::time::sleep(delay).await;
                         let arrived = (head, body);
                         let response = answer(&arrived).map(|text| Full::new(Bytes::from(text)));

@@ -34,9 +34,10 @@ impl Metrics {
         Self { names, samples }
     }
 
-    /// The sum of all values of `name` whose labels include `labels`.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.samples
+    /// The sum of all values of `name` whose labels include `labels`, in whole numbers.
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let sum: f64 = self
+            .samples
             .iter()
             .filter(|sample| sample.name == name)
             .filter(|sample| {
@@ -48,7 +49,8 @@ impl Metrics {
                 })
             })
             .map(|sample| sample.value)
-            .sum()
+            .sum();
+        sum.round() as u64
     }
 }
 

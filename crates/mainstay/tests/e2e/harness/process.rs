@@ -58,11 +58,17 @@ impl Process {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for its end and for the last of its output.
     pub async fn wait(&self) -> ExitStatus {
         let mut ended = self.ended.clone();
         let status = within("the process ends", ended.wait_for(Option::is_some)).await;
-        status.expect("it was reaped").expect("it ended")
+        let status = status.expect("it was reaped").expect("it ended");
+        let mut grown = self.grown.clone();
+        within("its output ends", async {
+            while grown.changed().await.is_ok() {}
+        })
+        .await;
+        status
     }
 
     /// Whether it has ended.

@@ -1,6 +1,6 @@
 //! gRPC without messages: whatever comes is sent back frame by frame, so that all four kinds of call can be tried.
 //!
-//! Metadata: `test-status: 14` ends with this status, `test-delay: 200ms` waits before the head, `test-only: orders-1`
+//! Metadata: `test-status: 14` answers with this status at once, `test-delay: 200ms` waits before the head, `test-only: orders-1`
 //! makes both concern this replica alone.
 
 use std::io;
@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt as _, Channel};
 use hyper::body::{Bytes, Incoming};
 
-use crate::answer::{AnswerBody, instance};
+use crate::answer::{AnswerBody, full, instance};
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// Whether it is a gRPC call.
 pub(crate) fn is_grpc(request: &Request<Incoming>) -> bool {
@@ -27,11 +29,10 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Response<AnswerBody> {
     if let Some(delay) = wish("test-delay").filter(|_| concerned) {
         tokio::time::sleep(mainstay_base::parse_duration(&delay).expect("a duration")).await;
     }
-    let status = wish("test-status")
-        .filter(|_| concerned)
-        .unwrap_or_else(|| "0".to_owned());
+    let status = wish("test-status").filter(|_| concerned);
     let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_str(&status).expect("a value"));
+    let code = status.as_deref().unwrap_or("0");
+    trailers.insert("grpc-status", HeaderValue::from_str(code).expect("a value"));
     trailers.insert(
         "echo-instance",
         HeaderValue::from_str(&instance()).expect("a value"),
@@ -40,6 +41,14 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Response<AnswerBody> {
         if let Ok(name) = http::HeaderName::try_from(format!("echo-{name}")) {
             trailers.insert(name, value.clone());
         }
+    }
+    if status.is_some() {
+        // As servers tell an error of a unary call: once they have read all of it, with trailers only.
+        let _ = incoming.collect().await;
+        trailers.insert(header::CONTENT_TYPE, GRPC);
+        let mut response = Response::new(full(Bytes::new()));
+        *response.headers_mut() = trailers;
+        return response;
     }
     let (mut sender, body) = Channel::<Bytes, io::Error>::new(1);
     tokio::spawn(async move {
@@ -53,8 +62,6 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Response<AnswerBody> {
         let _ = sender.send_trailers(trailers).await;
     });
     let mut response = Response::new(body.boxed());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response.headers_mut().insert(header::CONTENT_TYPE, GRPC);
     response
 }
