@@ -188,8 +188,10 @@ pub struct Edge {
     pub failures_total: u64,
     /// Calls answered by a fallback.
     pub fallbacks_total: u64,
-    /// Attempts made; more than calls when there were retries.
+    /// Requests sent: first attempts, retries and hedges. Fewer than calls where a breaker or the door answered.
     pub attempts_total: u64,
+    /// Attempts after the first of their call.
+    pub retries_total: u64,
     /// Retries that could be made now.
     pub retry_budget: f64,
     /// Where its breaker stands.

@@ -32,8 +32,10 @@ pub struct EdgeReport {
     pub failures: u64,
     /// Calls answered by a fallback.
     pub fallbacks: u64,
-    /// Attempts made; more than calls when there were retries.
+    /// Requests sent: first attempts, retries and hedges. Fewer than calls where a breaker or the door answered.
     pub attempts: u64,
+    /// Attempts after the first of their call.
+    pub retries: u64,
     /// Retries that could be made now.
     pub retry_budget: f64,
     /// Where the breaker stands.
@@ -104,6 +106,7 @@ impl EdgeReport {
             failures: stats.failures(),
             fallbacks: stats.fallbacks.get(),
             attempts: stats.attempts.get(),
+            retries: stats.retries.get(),
             retry_budget: edge.state.budget.balance(now),
             breaker: edge.state.breaker.state(),
             latency_seconds: quantile(0.5).zip(quantile(0.99)),

@@ -110,6 +110,7 @@ fn edge(report: &EdgeReport) -> Edge {
         failures_total: report.failures,
         fallbacks_total: report.fallbacks,
         attempts_total: report.attempts,
+        retries_total: report.retries,
         retry_budget: report.retry_budget,
         breaker: match report.breaker {
             BreakerState::Closed => Breaker::Closed,

@@ -93,6 +93,7 @@ fn sample() -> Status {
             failures_total: 1,
             fallbacks_total: 0,
             attempts_total: 12,
+            retries_total: 2,
             retry_budget: 11.5,
             breaker: Breaker::HalfOpen,
             latency: Some(Latency {
@@ -158,6 +159,7 @@ fn status() {
                   "failures_total": 1,
                   "fallbacks_total": 0,
                   "attempts_total": 12,
+                  "retries_total": 2,
                   "retry_budget": 11.5,
                   "breaker": "half_open",
                   "latency": {

@@ -79,8 +79,7 @@ fn edges(status: &Status, palette: Palette) -> String {
             edge.calls_total.into(),
             warned(edge.failures_total, Color::RED),
             warned(edge.fallbacks_total, Color::YELLOW),
-            // Fewer attempts than calls when the breaker or the door answered.
-            edge.attempts_total.saturating_sub(edge.calls_total).into(),
+            edge.retries_total.into(),
             format!("{:.0}", edge.retry_budget).into(),
             or_dash(latency.map(|latency| seconds(latency.p50_seconds))),
             or_dash(latency.map(|latency| seconds(latency.p99_seconds))),

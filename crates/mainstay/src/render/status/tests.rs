@@ -79,6 +79,7 @@ fn example() -> Status {
             failures_total: 2,
             fallbacks_total: 0,
             attempts_total: 109,
+            retries_total: 9,
             retry_budget: 11.6,
             breaker: Breaker::HalfOpen,
             latency: Some(Latency {
