@@ -36,10 +36,11 @@ pub(super) const LIMIT_MIN: u32 = 1;
 pub(super) const LIMIT_MAX: u32 = 1_000;
 /// Calls that wait at most, whatever the limits (Linkerd's queue).
 pub(super) const QUEUE_MAX: usize = 10_000;
-/// `CoDel`: the wait that is fine while the queue does not drain (Facebook, "Fail at Scale").
-pub(super) const QUEUE_TARGET: Duration = Duration::from_millis(5);
-/// `CoDel`: how long a queue may stand before the target holds.
+/// `CoDel`: how long a queue may stand at least before the target holds (Facebook, "Fail at Scale"). A callee whose answers
+/// take longer needs longer to drain a queue: RFC 8289, 4.2 takes the worst expected round trip, here the p99.
 pub(super) const QUEUE_INTERVAL: Duration = Duration::from_millis(100);
+/// `CoDel`: the wait that is fine while the queue does not drain is this part of the interval (RFC 8289, 4.3: 5 %).
+pub(super) const QUEUE_INTERVAL_PER_TARGET: u32 = 20;
 /// Failures in a row that eject a replica (Envoy, Finagle).
 pub(super) const EJECT_CONSECUTIVE: u32 = 5;
 /// How many times the error budget a replica may spend.

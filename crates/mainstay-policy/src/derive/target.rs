@@ -5,7 +5,7 @@ use mainstay_base::format_duration;
 use super::derived::{Derived, Field};
 use super::figures::{
     EJECT_BUDGETS, EJECT_CONSECUTIVE, EJECT_FLOOR, EJECT_MAX, EJECT_MIN, LIMIT_INITIAL, LIMIT_MAX, LIMIT_MIN,
-    MIN_CALLS, QUEUE_INTERVAL, QUEUE_MAX, QUEUE_TARGET, WINDOW, doubling, percent,
+    MIN_CALLS, QUEUE_INTERVAL, QUEUE_INTERVAL_PER_TARGET, QUEUE_MAX, WINDOW, doubling, percent,
 };
 use super::{Origin, Promise};
 use crate::TargetPolicy;
@@ -92,6 +92,7 @@ pub fn derive_target(callee: &Promise, replicas: u32) -> Derived<TargetPolicy, T
     // has a chance.
     let rounds = callee.longest().as_secs_f64() / sla.latency.p99.as_secs_f64().max(f64::MIN_POSITIVE);
     let served = f64::from(replicas.max(1)) * f64::from(max) * rounds;
+    let interval = sla.latency.p99.max(QUEUE_INTERVAL);
     let policy = TargetPolicy {
         limit: LimitPolicy {
             initial: LIMIT_INITIAL.min(max),
@@ -101,8 +102,8 @@ pub fn derive_target(callee: &Promise, replicas: u32) -> Derived<TargetPolicy, T
         },
         queue: QueuePolicy {
             max_waiting: (served.ceil() as usize).clamp(1, QUEUE_MAX),
-            target: QUEUE_TARGET,
-            interval: QUEUE_INTERVAL,
+            target: interval / QUEUE_INTERVAL_PER_TARGET,
+            interval,
         },
         ejection: EjectionPolicy {
             consecutive_failures: EJECT_CONSECUTIVE,
@@ -140,8 +141,8 @@ pub fn derive_target(callee: &Promise, replicas: u32) -> Derived<TargetPolicy, T
         .because(F::QueueLength, queue_sum, latency.clone())
         .because(
             F::QueueWait,
-            "CoDel; the deadline of the call holds as well",
-            Origin::Default,
+            "CoDel: a twentieth of, within max(100ms, p99); the deadline of the call holds as well",
+            latency.clone(),
         )
         .because(
             F::EjectAfter,

@@ -81,15 +81,15 @@ fn an_edge_derived_from_an_sla() {
             priority         critical
 
             orders, whoever calls
-            NUMBER         VALUE                                 SUM                                                               ORIGIN
-            limit          1 to 200 calls per replica            learnt, at most the promised concurrency                          sla of orders (mainstay.yaml:11)
-            limit_initial  20                                    min(20, limit)                                                    sla of orders (mainstay.yaml:11)
-            queue_length   2400                                  what is served in time: 6 replicas x 200 x 240ms / 120ms          sla of orders (mainstay.yaml:11)
-            queue_wait     100ms, or 5ms while it stands         CoDel; the deadline of the call holds as well                     default
-            eject_after    5 failures in a row                   never more than half of the replicas, never the last              default
-            eject_below    80% good of at least 20 calls in 10s  1 - max(20 x (1 - availability), 20%) = 1 - max(20 x 0.05%, 20%)  sla of orders (mainstay.yaml:11)
-            eject_for      5s doubling to 5m                     then one probe                                                    default
-            drain          240ms                                 2 x p99 = 2 x 120ms                                               sla of orders (mainstay.yaml:11)
+            NUMBER         VALUE                                 SUM                                                                                    ORIGIN
+            limit          1 to 200 calls per replica            learnt, at most the promised concurrency                                               sla of orders (mainstay.yaml:11)
+            limit_initial  20                                    min(20, limit)                                                                         sla of orders (mainstay.yaml:11)
+            queue_length   2400                                  what is served in time: 6 replicas x 200 x 240ms / 120ms                               sla of orders (mainstay.yaml:11)
+            queue_wait     120ms, or 6ms while it stands         CoDel: a twentieth of, within max(100ms, p99); the deadline of the call holds as well  sla of orders (mainstay.yaml:11)
+            eject_after    5 failures in a row                   never more than half of the replicas, never the last                                   default
+            eject_below    80% good of at least 20 calls in 10s  1 - max(20 x (1 - availability), 20%) = 1 - max(20 x 0.05%, 20%)                       sla of orders (mainstay.yaml:11)
+            eject_for      5s doubling to 5m                     then one probe                                                                         default
+            drain          240ms                                 2 x p99 = 2 x 120ms                                                                    sla of orders (mainstay.yaml:11)
         "#]],
     );
 }
@@ -123,15 +123,15 @@ fn an_edge_that_a_resource_overrides() {
             priority         low
 
             catalog, whoever calls
-            NUMBER         VALUE                                 SUM                                                            ORIGIN
-            limit          1 to 1000 calls per replica           learnt from latency                                            default
-            limit_initial  20                                    min(20, limit)                                                 default
-            queue_length   2000                                  what is served in time: 1 replica x 1000 x 2s / 1s             assumed, catalog promises nothing
-            queue_wait     100ms, or 5ms while it stands         CoDel; the deadline of the call holds as well                  default
-            eject_after    5 failures in a row                   never more than half of the replicas, never the last           default
-            eject_below    80% good of at least 20 calls in 10s  1 - max(20 x (1 - availability), 20%) = 1 - max(20 x 1%, 20%)  assumed, catalog promises nothing
-            eject_for      5s doubling to 5m                     then one probe                                                 default
-            drain          2s                                    2 x p99 = 2 x 1s                                               assumed, catalog promises nothing
+            NUMBER         VALUE                                 SUM                                                                                    ORIGIN
+            limit          1 to 1000 calls per replica           learnt from latency                                                                    default
+            limit_initial  20                                    min(20, limit)                                                                         default
+            queue_length   2000                                  what is served in time: 1 replica x 1000 x 2s / 1s                                     assumed, catalog promises nothing
+            queue_wait     1s, or 50ms while it stands           CoDel: a twentieth of, within max(100ms, p99); the deadline of the call holds as well  assumed, catalog promises nothing
+            eject_after    5 failures in a row                   never more than half of the replicas, never the last                                   default
+            eject_below    80% good of at least 20 calls in 10s  1 - max(20 x (1 - availability), 20%) = 1 - max(20 x 1%, 20%)                          assumed, catalog promises nothing
+            eject_for      5s doubling to 5m                     then one probe                                                                         default
+            drain          2s                                    2 x p99 = 2 x 1s                                                                       assumed, catalog promises nothing
         "#]],
     );
 }
