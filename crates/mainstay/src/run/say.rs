@@ -258,14 +258,14 @@ mod tests {
         expect![[r"
             mainstay   |
             mainstay   | shop is up after 2.3s
-            mainstay   |   http://127.0.0.1:8080/                            goes to storefront
-            mainstay   |   http://127.0.0.1:4400                             control API; metrics at /metrics
+            mainstay   |   http://127.0.0.1:8080/                      goes to storefront
+            mainstay   |   http://127.0.0.1:4400                       control API; metrics at /metrics
             mainstay   | try next, in another terminal:
-            mainstay   |   curl http://127.0.0.1:8080/                       call it
-            mainstay   |   mainstay status --dir shop                        processes, traffic, breakers
-            mainstay   |   mainstay logs -f storefront --dir shop            the output of one app
+            mainstay   |   curl http://127.0.0.1:8080/                 call it
+            mainstay   |   mainstay status --dir shop                  processes, traffic, breakers
+            mainstay   |   mainstay logs -f storefront --dir shop      the output of one app
             mainstay   |   mainstay explain 'storefront->orders' shop  why calls behave as they do
-            mainstay   |   mainstay stop --dir shop                          or Ctrl-C here
+            mainstay   |   mainstay stop --dir shop                    or Ctrl-C here
             mainstay   |
         "]]
         .assert_eq(&voice().notice(&up(&[]), &system()));
