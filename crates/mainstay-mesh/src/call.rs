@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use mainstay_base::{Clock, Retryability, Timestamp};
 use mainstay_policy::Outcome;
@@ -328,6 +328,8 @@ impl Inner {
             return upgrade::tie(self, response, upgrade, (record, attempt), now);
         }
         headers::strip_hop_by_hop(response.headers_mut());
+        // The version is this hop's own: a callee of HTTP/1.0 must not cost the caller its connection.
+        *response.version_mut() = Version::HTTP_11;
         let is_stream = judge::is_stream(response.headers());
         response.map(|incoming| {
             let records = (record, attempt);

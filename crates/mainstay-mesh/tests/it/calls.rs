@@ -99,6 +99,15 @@ async fn connections_are_used_again() {
 }
 
 #[tokio::test]
+async fn an_old_callee_does_not_make_the_answer_old() {
+    let app = App::scripted(b"HTTP/1.0 200 OK\r\n\r\nold").await;
+    let mesh = TestMesh::with_replicas(&[app.address]);
+    let response = mesh.call(get("/")).await.unwrap();
+    assert_eq!(response.version(), http::Version::HTTP_11);
+    assert_eq!(text(response).await, "old");
+}
+
+#[tokio::test]
 async fn a_connection_that_the_callee_closed_fails_nobody() {
     // Answers one request per connection and closes without a word.
     let app = App::scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;

@@ -11,9 +11,12 @@ use crate::render::time::span;
 /// Processes, then the traffic between them, as of `now_unix_ms`.
 pub(crate) fn status(status: &Status, now_unix_ms: u64, palette: Palette) -> String {
     let mut text = processes(status, now_unix_ms, palette);
-    if !status.edges.is_empty() {
+    // Every app may call itself; hardly any does.
+    let is_shown = |edge: &&Edge| edge.calls_total > 0 || edge.caller != edge.target;
+    let shown: Vec<_> = status.edges.iter().filter(is_shown).collect();
+    if !shown.is_empty() {
         text.push('\n');
-        text.push_str(&edges(status, palette));
+        text.push_str(&edges(&shown, palette));
     }
     if !status.targets.is_empty() {
         text.push('\n');
@@ -60,7 +63,7 @@ fn processes(status: &Status, now_unix_ms: u64, palette: Palette) -> String {
     table(&heads, &rows, palette)
 }
 
-fn edges(status: &Status, palette: Palette) -> String {
+fn edges(edges: &[&Edge], palette: Palette) -> String {
     let heads = [
         ("EDGE", Align::Left),
         ("CALLS", Align::Right),
@@ -86,7 +89,7 @@ fn edges(status: &Status, palette: Palette) -> String {
             breaker(edge.breaker),
         ]
     };
-    let rows: Vec<_> = status.edges.iter().map(row).collect();
+    let rows: Vec<_> = edges.iter().copied().map(row).collect();
     table(&heads, &rows, palette)
 }
 

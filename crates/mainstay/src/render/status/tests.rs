@@ -72,21 +72,24 @@ fn example() -> Status {
                 },
             ],
         }],
-        edges: vec![Edge {
-            caller: "storefront".to_owned(),
-            target: "orders".to_owned(),
-            calls_total: 100,
-            failures_total: 2,
-            fallbacks_total: 0,
-            attempts_total: 109,
-            retries_total: 9,
-            retry_budget: 11.6,
-            breaker: Breaker::HalfOpen,
-            latency: Some(Latency {
-                p50_seconds: Some(0.0005),
-                p99_seconds: None,
-            }),
-        }],
+        edges: vec![
+            idle_edge_to_itself(),
+            Edge {
+                caller: "storefront".to_owned(),
+                target: "orders".to_owned(),
+                calls_total: 100,
+                failures_total: 2,
+                fallbacks_total: 0,
+                attempts_total: 109,
+                retries_total: 9,
+                retry_budget: 11.6,
+                breaker: Breaker::HalfOpen,
+                latency: Some(Latency {
+                    p50_seconds: Some(0.0005),
+                    p99_seconds: None,
+                }),
+            },
+        ],
     }
 }
 
@@ -122,4 +125,20 @@ fn what_is_not_there_is_not_shown() {
         stopping
     "]]
     .assert_eq(&status(&quiet, NOW, Palette::PLAIN));
+}
+
+/// Not worth a line.
+fn idle_edge_to_itself() -> Edge {
+    Edge {
+        caller: "orders".to_owned(),
+        target: "orders".to_owned(),
+        calls_total: 0,
+        failures_total: 0,
+        fallbacks_total: 0,
+        attempts_total: 0,
+        retries_total: 0,
+        retry_budget: 100.0,
+        breaker: Breaker::Closed,
+        latency: None,
+    }
 }
