@@ -114,13 +114,18 @@ impl Handler for App {
 
     fn session(&self, _: SocketAddr) {}
 
-    async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        (): (),
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let request = request.map(Body::from);
-        if grpc::is_for_us(&request) {
-            grpc::handle(self, request).await
+        let step = if grpc::is_for_us(&request) {
+            grpc::decide(&self, request)
         } else {
-            http::handle(self, request).await
-        }
+            http::decide(&self, request)
+        };
+        step.finish(self.invoker.mesh.clone())
     }
 }
 

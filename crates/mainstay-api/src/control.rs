@@ -90,7 +90,7 @@ impl Handler for Control {
 
     fn session(&self, _: SocketAddr) {}
 
-    async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, (): ()) -> Response<Body> {
         if let Err(name) = guard::check_origin(&request, &self.options.hosts) {
             self.refuse(Refusal::Unauthorized);
             let message = format!("the control API may not be asked as `{name}`");

@@ -1,11 +1,12 @@
 //! Dapr's gRPC API, and everything that goes through it to other services.
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dapr::dapr::proto::runtime::v1 as runtime;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
-use mainstay_mesh::Body;
+use mainstay_mesh::{Body, Protocol};
 use prost::Message;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
@@ -16,6 +17,7 @@ use crate::errors;
 use crate::http::target::{self, APP_ID};
 use crate::metrics::{Refusal, ServerKind};
 use crate::operations::metadata;
+use crate::step::{Step, Told};
 
 mod runtime_metadata;
 
@@ -37,22 +39,22 @@ pub(crate) fn has_grpc_content<B>(request: &Request<B>) -> bool {
     request.version() == Version::HTTP_2 && matches!(subtype, Some([] | [b'+' | b';', ..]))
 }
 
-/// Answers one gRPC request.
-pub(crate) async fn handle(app: &App, mut request: Request<Body>) -> Response<Body> {
+/// Decides about one gRPC request.
+pub(crate) fn decide(app: &Arc<App>, mut request: Request<Body>) -> Step {
     if let Err(status) = admit(app, request.headers()) {
-        return answer(status);
+        return Step::Answer(status.into_http());
     }
     request.headers_mut().remove(&API_TOKEN);
     let path = request.uri().path();
     if let Some(method) = path.strip_prefix(RUNTIME_SERVICE) {
-        let method = method.to_owned();
-        // Boxed, so that calls that are passed through do not pay for the size of this.
-        Box::pin(serve(app, &method, request)).await
-    } else if let Some(method) = path.strip_prefix(WORKFLOW_SERVICE) {
-        answer(unimplemented(method))
-    } else {
-        proxy(app, request).await
+        let (app, method) = (Arc::clone(app), method.to_owned());
+        return Step::run(async move { serve(&app, &method, request).await });
     }
+    let step = match path.strip_prefix(WORKFLOW_SERVICE) {
+        Some(method) => Err(unimplemented(method)),
+        None => proxy(app, request),
+    };
+    step.unwrap_or_else(|status| Step::Answer(status.into_http()))
 }
 
 fn admit(app: &App, metadata: &HeaderMap) -> Result<(), Status> {
@@ -69,25 +71,21 @@ fn admit(app: &App, metadata: &HeaderMap) -> Result<(), Status> {
 }
 
 /// Passes a call of any service and any kind of streaming on to the app that its metadata names.
-async fn proxy(app: &App, mut request: Request<Body>) -> Response<Body> {
+fn proxy(app: &App, mut request: Request<Body>) -> Result<Step, Status> {
     let headers = request.headers_mut();
     let named = [headers.remove(&CALLEE_APP_ID), headers.remove(&APP_ID)];
-    let Some(id) = named.into_iter().flatten().next() else {
-        return answer(Status::unknown(
+    let id = named.into_iter().flatten().next().ok_or_else(|| {
+        Status::unknown(
             "failed to proxy request: required metadata dapr-callee-app-id or dapr-app-id not found",
-        ));
-    };
-    let target = match target::target(&String::from_utf8_lossy(id.as_bytes())) {
-        Ok(target) => target,
-        Err(reason) => return answer(Status::unknown(reason)),
-    };
+        )
+    })?;
+    let target = target::target(&String::from_utf8_lossy(id.as_bytes())).map_err(Status::unknown)?;
     if let Some(path) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = Uri::from(path);
     }
-    match app.invoker.grpc(target, request).await {
-        Ok(response) => response,
-        Err(error) => answer(errors::call_status(&error)),
-    }
+    let call = app.invoker.to_call(target, request, Protocol::Grpc);
+    let told = Told::Rpc;
+    Ok(Step::Pass { call, told })
 }
 
 /// Answers a call of Dapr's own service.
@@ -126,16 +124,12 @@ async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body
             };
             unary(app, request, shutdown).await
         }
-        method => answer(unimplemented(method)),
+        method => unimplemented(method).into_http(),
     }
 }
 
 fn unimplemented(method: &str) -> Status {
     Status::unimplemented(format!("Mainstay does not offer the method `{method}` yet"))
-}
-
-fn answer(status: Status) -> Response<Body> {
-    status.into_http()
 }
 
 /// Decodes one message, calls `operation`, encodes its answer.
@@ -161,7 +155,7 @@ where
                 BodyError::Timeout(_) => Code::DeadlineExceeded,
                 BodyError::Broken(_) => Code::Cancelled,
             };
-            return answer(Status::new(code, error.to_string()));
+            return Status::new(code, error.to_string()).into_http();
         }
     };
     let codec: ProstCodec<Out, In> = ProstCodec::default();

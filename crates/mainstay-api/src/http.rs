@@ -5,8 +5,10 @@ pub(crate) mod route;
 pub(crate) mod target;
 mod unconfigured;
 
+use std::sync::Arc;
+
 use http::{Method, Request, Response, StatusCode, Uri};
-use mainstay_mesh::Body;
+use mainstay_mesh::{Body, Protocol, Target};
 
 use self::path::Plus;
 use self::route::Route;
@@ -15,34 +17,38 @@ use crate::app::{API_TOKEN, App};
 use crate::metrics::{Refusal, ServerKind};
 use crate::operations::invoke::InvokeError;
 use crate::operations::metadata;
+use crate::step::{Step, Told};
 use crate::{body, errors, reply};
 
-/// Answers one request on the Dapr API.
-pub(crate) async fn handle(app: &App, mut request: Request<Body>) -> Response<Body> {
+/// Decides about one request on the Dapr API.
+pub(crate) fn decide(app: &Arc<App>, mut request: Request<Body>) -> Step {
     let route = Route::of(request.method(), request.uri().path());
     let open = route.as_ref().is_ok_and(Route::is_open);
     if !open && !app.admits(request.headers()) {
         app.options.metrics.refuse(ServerKind::App, Refusal::Unauthorized);
-        return reply::text(StatusCode::UNAUTHORIZED, "invalid api token\n");
+        return Step::Answer(reply::text(StatusCode::UNAUTHORIZED, "invalid api token\n"));
     }
     request.headers_mut().remove(&API_TOKEN);
     match route {
-        Ok(Route::Invoke) => invoke(app, request).await,
-        // Boxed, so that invocations do not pay for the size of this.
-        Ok(route) => Box::pin(fixed(app, route, request)).await,
+        Ok(Route::Invoke) => invoke(app, request),
+        Ok(route) => fixed(app, route, request),
         Err(error) => {
             let message = format!("failed to unescape request parameter: {error}");
-            reply::problem(StatusCode::BAD_REQUEST, "ERR_BAD_REQUEST", message)
+            Step::Answer(reply::problem(
+                StatusCode::BAD_REQUEST,
+                "ERR_BAD_REQUEST",
+                message,
+            ))
         }
     }
 }
 
 /// Passes a request on to the app it names.
-async fn invoke(app: &App, mut request: Request<Body>) -> Response<Body> {
+fn invoke(app: &Arc<App>, mut request: Request<Body>) -> Step {
     let uri = request.uri();
     let invocation = match target::decode(uri.path(), uri.query(), request.headers()) {
         Ok(invocation) => invocation,
-        Err(error) => return invalid_invocation(app, &error),
+        Err(error) => return Step::Answer(invalid_invocation(app, &error)),
     };
     let Invocation {
         id,
@@ -51,11 +57,23 @@ async fn invoke(app: &App, mut request: Request<Body>) -> Response<Body> {
     } = invocation;
     if request.method() == Method::CONNECT {
         let reason = "rpc error: code = InvalidArgument desc = invalid HTTP verb".to_owned();
-        return invalid_invocation(app, &InvalidInvocation::Invalid { id, reason });
+        let error = InvalidInvocation::Invalid { id, reason };
+        return Step::Answer(invalid_invocation(app, &error));
     }
     *request.uri_mut() = Uri::from(path_and_query);
     request.headers_mut().remove(&APP_ID);
-    match app.invoker.http(target, request).await {
+    if app.invoker.is_grpc_app(&target) {
+        let app = Arc::clone(app);
+        return Step::run(async move { invoke_callback(&app, id, target, request).await });
+    }
+    let call = app.invoker.to_call(target, request, Protocol::Http);
+    let told = Told::Invocation(id);
+    Step::Pass { call, told }
+}
+
+/// Hands a request to a gRPC app as a message.
+async fn invoke_callback(app: &App, id: String, target: Target, request: Request<Body>) -> Response<Body> {
+    match app.invoker.http_to_callback(target, request).await {
         Ok(response) => response,
         Err(InvokeError::Call(error)) => errors::invocation_failed(&id, &error),
         Err(InvokeError::Body(error)) => {
@@ -81,15 +99,18 @@ fn invalid_invocation(app: &App, error: &InvalidInvocation) -> Response<Body> {
 }
 
 /// Answers a request of a fixed route.
-async fn fixed(app: &App, route: Route, request: Request<Body>) -> Response<Body> {
+fn fixed(app: &Arc<App>, route: Route, request: Request<Body>) -> Step {
     let options = &app.options;
-    match route {
+    let answer = match route {
         Route::Healthz => healthz(app, request.uri().query()),
         Route::Metadata => {
             let metadata = metadata::get(&options.app, &options.metadata);
             reply::json(StatusCode::OK, &metadata)
         }
-        Route::SetMetadata(key) => set_metadata(app, &key, request.into_body()).await,
+        Route::SetMetadata(key) => {
+            let app = Arc::clone(app);
+            return Step::run(async move { set_metadata(&app, &key, request.into_body()).await });
+        }
         Route::Shutdown => {
             (options.shutdown)();
             reply::empty(StatusCode::NO_CONTENT)
@@ -97,7 +118,8 @@ async fn fixed(app: &App, route: Route, request: Request<Body>) -> Response<Body
         Route::Unconfigured(block) => block.answer(options.app.as_str(), request.uri().query()),
         // Whatever is called through us can be called as soon as this is served.
         Route::HealthzOutbound | Route::Invoke => reply::empty(StatusCode::NO_CONTENT),
-    }
+    };
+    Step::Answer(answer)
 }
 
 fn healthz(app: &App, query: Option<&str>) -> Response<Body> {

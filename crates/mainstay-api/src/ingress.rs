@@ -4,6 +4,7 @@ mod routes;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use http::header::{HOST, HeaderMap, HeaderName};
 use http::uri::Authority;
@@ -15,7 +16,8 @@ use mainstay_mesh::{Body, Call, Caller, Mesh, Protocol, Target};
 use self::routes::Routes;
 use crate::listener::{self, Handler};
 use crate::metrics::{Refusal, ServerKind};
-use crate::{Limits, Metrics, Server, app, errors, grpc, reply};
+use crate::step::{Step, Told};
+use crate::{Limits, Metrics, Server, app, grpc, reply};
 
 /// One route. The longest path wins; a route with a host wins over one without.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,19 +77,29 @@ impl Handler for Ingress {
         self.caller.with_client(peer.ip().to_canonical())
     }
 
-    async fn handle(&self, request: Request<Incoming>, caller: Caller) -> Response<Body> {
-        let mut request = request.map(Body::from);
+    fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        caller: Caller,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        let step = self.decide(request.map(Body::from), caller);
+        step.finish(self.mesh.clone())
+    }
+}
+
+impl Ingress {
+    fn decide(&self, mut request: Request<Body>, caller: Caller) -> Step {
         let host = host_of(&request);
         let Some(app) = self.routes.find(&host, request.uri().path()) else {
             self.metrics.refuse(ServerKind::Ingress, Refusal::NoRoute);
             let path = request.uri().path();
             let message = format!("no app answers `{path}` on host `{host}`: see `ingress:` in the manifest");
-            return reply::problem(StatusCode::NOT_FOUND, "ERR_NO_ROUTE", message);
+            return Step::Answer(reply::problem(StatusCode::NOT_FOUND, "ERR_NO_ROUTE", message));
         };
-        let protocol = if grpc::has_grpc_content(&request) {
-            Protocol::Grpc
+        let (protocol, told) = if grpc::has_grpc_content(&request) {
+            (Protocol::Grpc, Told::RequestRpc)
         } else {
-            Protocol::Http
+            (Protocol::Http, Told::Request)
         };
         clean(&mut request);
         let call = Call {
@@ -97,11 +109,7 @@ impl Handler for Ingress {
             protocol,
             takes_fixed_answer: protocol == Protocol::Http,
         };
-        match (self.mesh.call(call).await, protocol) {
-            (Ok(response), _) => response,
-            (Err(error), Protocol::Http) => errors::request_failed(&error),
-            (Err(error), Protocol::Grpc) => errors::request_status(&error).into_http(),
-        }
+        Step::Pass { call, told }
     }
 }
 

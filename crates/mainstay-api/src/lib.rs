@@ -16,6 +16,7 @@ mod metrics;
 mod operations;
 mod public;
 mod reply;
+mod step;
 mod token;
 pub mod wire;
 

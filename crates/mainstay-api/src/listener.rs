@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response};
 use mainstay_base::limits;
 use mainstay_mesh::{Body, Workers};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -29,6 +30,9 @@ pub struct Limits {
     /// A connection on which nothing moves for this long (up to twice this long) is closed: politely between requests,
     /// at once while it does not take its answer. A request whose callee is busy is not idle.
     pub idle_timeout: Duration,
+    /// An HTTP/1.1 connection without a request for this long gives its buffers back until something comes. Only after
+    /// a request without a body: of one with a body it cannot be known that all of it has come.
+    pub park_after: Duration,
     /// Largest request body that is held in memory (bodies that pass through are not).
     pub body_bytes: usize,
     /// Time for a request body that is held in memory.
@@ -47,6 +51,7 @@ impl Default for Limits {
             // Longer than what clients keep a pooled connection (90 s in Go, 60 s in most), so that it is the client
             // who closes first and no request meets a closing connection.
             idle_timeout: Duration::from_mins(3),
+            park_after: Duration::from_secs(1),
             body_bytes: limits::MAX_BODY_BYTES,
             body_timeout: Duration::from_secs(30),
             connections: limits::MAX_CONNECTIONS,
@@ -65,10 +70,10 @@ pub(crate) trait Handler: Send + Sync + 'static {
 
     /// Answers one request.
     fn handle(
-        &self,
+        self: Arc<Self>,
         request: Request<Incoming>,
         session: Self::Session,
-    ) -> impl Future<Output = Response<Body>> + Send;
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
 }
 
 /// Where connections are served.
@@ -106,7 +111,7 @@ enum Phase {
 
 /// What all connections of a listener share.
 struct Shared<H> {
-    handler: H,
+    handler: Arc<H>,
     limits: Limits,
     metrics: Metrics,
     kind: ServerKind,
@@ -165,7 +170,7 @@ pub(crate) fn serve<H: Handler>(
     let capacity = u32::try_from(limits.connections.clamp(1, Semaphore::MAX_PERMITS)).unwrap_or(u32::MAX);
     let slots = Arc::new(Semaphore::new(capacity as usize));
     let shared = Arc::new(Shared {
-        handler,
+        handler: Arc::new(handler),
         limits,
         metrics,
         kind,
@@ -183,6 +188,9 @@ pub(crate) fn serve<H: Handler>(
 /// How long accepting rests when the operating system has no more file descriptors or memory.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection of another machine is silent before the operating system asks whether it is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_mins(1);
+
 async fn accept<H: Handler>(
     listener: tokio::net::TcpListener,
     runs: Runs,
@@ -197,6 +205,11 @@ async fn accept<H: Handler>(
             .map_err(io::Error::other)?;
         let (stream, peer) = listener.accept().await?;
         stream.set_nodelay(true)?;
+        if !peer.ip().is_loopback() {
+            // Finds clients that vanished while they waited for an answer or for the next event.
+            let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER);
+            SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+        }
         Ok((stream.into_std()?, peer, slot))
     };
     loop {

@@ -27,22 +27,23 @@ pub fn serve_public(listener: TcpListener, options: AppServerOptions, mesh: Mesh
         ..options
     };
     let setup = (ServerKind::App, options.limits.clone(), options.metrics.clone());
-    let public = Public(app::App::new(options, mesh)?);
+    let public = Public(Arc::new(app::App::new(options, mesh)?));
     listener::serve(listener, listener::Runs::WhereAccepted, public, setup)
 }
 
-struct Public(App);
+struct Public(Arc<App>);
 
 impl Handler for Public {
     type Session = ();
 
     fn session(&self, _: SocketAddr) {}
 
-    async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, (): ()) -> Response<Body> {
         let route = Route::of(request.method(), request.uri().path());
         match route {
             Ok(Route::Healthz | Route::HealthzOutbound | Route::Metadata) => {
-                crate::http::handle(&self.0, request.map(Body::from)).await
+                let step = crate::http::decide(&self.0, request.map(Body::from));
+                step.finish(self.0.invoker.mesh.clone()).await
             }
             _ => reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
         }
@@ -82,7 +83,7 @@ impl Handler for Scrape {
 
     fn session(&self, _: SocketAddr) {}
 
-    async fn handle(&self, request: Request<Incoming>, (): ()) -> Response<Body> {
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, (): ()) -> Response<Body> {
         // daprd answers at both.
         if request.method() == Method::GET && matches!(request.uri().path(), "/" | "/metrics") {
             control::metrics_answer(&self.0).await

@@ -1,5 +1,6 @@
 //! What a connection is doing, told by its socket and its requests, judged by its task.
 
+use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use hyper::Response;
 use mainstay_mesh::Body;
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -19,15 +22,25 @@ pub(super) struct Activity {
     begun: AtomicU32,
     ended: AtomicU32,
     head_begun: AtomicBool,
+    body_expected: AtomicBool,
     moved: AtomicBool,
     write_blocked: AtomicBool,
 }
 
 impl Activity {
     /// A request head is complete; the request runs until the result is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    pub(super) fn begin(self: &Arc<Self>, body_expected: bool) -> InFlight {
+        self.body_expected.store(body_expected, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
         InFlight(Arc::clone(self))
+    }
+
+    /// Whether nothing is under way in either direction, not even the rest of a request body that was answered early.
+    pub(super) fn is_still(&self) -> bool {
+        self.is_between_requests()
+            && !self.is_mid_head()
+            && !self.is_write_blocked()
+            && !self.body_expected.load(Ordering::Relaxed)
     }
 
     /// How many requests have begun; wraps.
@@ -55,12 +68,14 @@ impl Activity {
         self.write_blocked.load(Ordering::Relaxed)
     }
 
-    fn record_read(&self) {
+    /// Bytes were read.
+    pub(super) fn record_read(&self) {
         self.moved.store(true, Ordering::Relaxed);
         self.head_begun.store(true, Ordering::Relaxed);
     }
 
-    fn record_write<T>(&self, result: Poll<T>) -> Poll<T> {
+    /// A write was tried, with this result.
+    pub(super) fn record_write<T>(&self, result: Poll<T>) -> Poll<T> {
         self.write_blocked.store(result.is_pending(), Ordering::Relaxed);
         if result.is_ready() {
             self.moved.store(true, Ordering::Relaxed);
@@ -81,11 +96,42 @@ impl Drop for InFlight {
     }
 }
 
+pin_project! {
+    /// A request that is being answered. A type of its own instead of an `async` block, which would hold the request
+    /// twice.
+    pub(super) struct Serving<F> {
+        #[pin]
+        answer: F,
+        request: Option<InFlight>,
+    }
+}
+
+impl<F> Serving<F> {
+    pub(super) fn new(answer: F, request: InFlight) -> Self {
+        let request = Some(request);
+        Self { answer, request }
+    }
+}
+
+impl<F: Future<Output = Response<Body>>> Future for Serving<F> {
+    type Output = Result<Response<ServedBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.answer.poll(context));
+        let request = this.request.take();
+        Poll::Ready(Ok(response.map(|body| ServedBody {
+            body,
+            _request: request,
+        })))
+    }
+}
+
 /// A response body that ends its request.
 #[derive(Debug)]
 pub(super) struct ServedBody {
-    pub(super) body: Body,
-    pub(super) _request: InFlight,
+    body: Body,
+    _request: Option<InFlight>,
 }
 
 impl http_body::Body for ServedBody {
@@ -112,6 +158,8 @@ impl http_body::Body for ServedBody {
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) stream: TcpStream,
+    /// What was read before and is to be read again.
+    pub(super) unread: Bytes,
     pub(super) activity: Arc<Activity>,
     pub(super) _slot: OwnedSemaphorePermit,
     pub(super) _gauge: crate::metrics::OpenConnection,
@@ -123,6 +171,12 @@ impl AsyncRead for Socket {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.unread.is_empty() {
+            let count = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(count));
+            self.activity.record_read();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {

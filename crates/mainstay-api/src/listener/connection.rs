@@ -2,21 +2,22 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
-use super::activity::{Activity, ServedBody, Socket};
+use super::activity::{Activity, ServedBody, Serving, Socket};
 use super::watchdog::{End, Watchdog};
 use super::{Handler, Limits, Phase, Shared};
 use crate::reply;
@@ -44,60 +45,108 @@ pub(super) async fn serve<H: Handler>(
     let Ok(stream) = TcpStream::from_std(stream) else {
         return;
     };
-    let gauge = shared.metrics.open(shared.kind);
-    // Until its first bytes come, a connection costs no more than this task.
-    let protocol = tokio::select! {
-        biased;
-        _ = phase.changed() => return,
-        protocol = protocol_of(&stream, &shared.limits) => protocol,
-    };
-    let Some(protocol) = protocol else { return };
-    let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(Socket {
+    let mut socket = Socket {
         stream,
-        activity: Arc::clone(&activity),
+        unread: Bytes::new(),
+        activity: Arc::default(),
         _slot: slot,
-        _gauge: gauge,
-    });
+        _gauge: shared.metrics.open(shared.kind),
+    };
+    let session = shared.handler.session(peer);
+    loop {
+        // While nothing comes, a connection costs no more than this task: what serves it is boxed and gone.
+        let protocol = tokio::select! {
+            biased;
+            _ = phase.changed() => return,
+            protocol = protocol_of(&socket, &shared.limits) => protocol,
+        };
+        let session = session.clone();
+        let (end, parked) = match protocol {
+            None => return,
+            Some(Protocol::Http1) => Box::pin(serve_http1(socket, session, &shared, phase.clone())).await,
+            Some(Protocol::Http2) => {
+                let end = Box::pin(serve_http2(socket, session, &shared, phase.clone())).await;
+                (end, None)
+            }
+        };
+        if let Some(refusal) = end.refusal() {
+            shared.metrics.refuse(shared.kind, refusal);
+        }
+        match parked {
+            Some(parked) => socket = parked,
+            None => return,
+        }
+    }
+}
+
+/// Serves HTTP/1.1 until the connection ends or stands still; if it stands still, gives the socket back.
+async fn serve_http1<H: Handler>(
+    socket: Socket,
+    session: H::Session,
+    shared: &Arc<Shared<H>>,
+    phase: watch::Receiver<Phase>,
+) -> (End, Option<Socket>) {
+    let activity = Arc::clone(&socket.activity);
+    let service = service(Arc::clone(&shared.handler), Arc::clone(&activity), session);
+    let connection = http1(&shared.limits).serve_connection(TokioIo::new(socket), service);
+    let mut connection = connection.with_upgrades();
     let watchdog = Watchdog {
-        activity: Arc::clone(&activity),
+        activity: &activity,
         limits: &shared.limits,
         phase,
     };
-    let session = shared.handler.session(peer);
-    let service = service_fn(|request: Request<Incoming>| {
-        let (shared, in_flight) = (Arc::clone(&shared), activity.begin());
-        let session = session.clone();
-        async move {
-            let response = shared.handler.handle(request, session).await;
-            Ok::<_, Infallible>(response.map(|body| ServedBody {
-                body,
-                _request: in_flight,
-            }))
-        }
-    });
-    let end = match protocol {
-        Protocol::Http1 => {
-            let connection = http1(&shared.limits).serve_connection(io, service);
-            let mut connection = Box::pin(connection.with_upgrades());
-            let drain = http1::UpgradeableConnection::graceful_shutdown;
-            let end = watchdog.watch(protocol, connection.as_mut(), drain).await;
-            let parts = Pin::into_inner(connection).into_parts();
-            let stream = parts.map(|parts| parts.io.into_inner().stream);
-            if let (End::HeadTimeout, Some(stream)) = (end, stream) {
-                answer_head_timeout(stream).await;
-            }
-            end
-        }
-        Protocol::Http2 => {
-            let mut connection = Box::pin(http2(&shared.limits).serve_connection(io, service));
-            let drain = http2::Connection::graceful_shutdown;
-            watchdog.watch(protocol, connection.as_mut(), drain).await
-        }
+    let drain = http1::UpgradeableConnection::graceful_shutdown;
+    let end = watchdog
+        .watch(Protocol::Http1, Pin::new(&mut connection), drain)
+        .await;
+    let Some(parts) = connection.into_parts() else {
+        return (end, None);
     };
-    if let Some(refusal) = end.refusal() {
-        shared.metrics.refuse(shared.kind, refusal);
+    let mut socket = parts.io.into_inner();
+    match end {
+        End::Parked => {
+            socket.unread = parts.read_buf;
+            (end, Some(socket))
+        }
+        End::HeadTimeout => {
+            answer_head_timeout(socket.stream).await;
+            (end, None)
+        }
+        _ => (end, None),
     }
+}
+
+/// Serves HTTP/2 until the connection ends.
+async fn serve_http2<H: Handler>(
+    socket: Socket,
+    session: H::Session,
+    shared: &Arc<Shared<H>>,
+    phase: watch::Receiver<Phase>,
+) -> End {
+    let activity = Arc::clone(&socket.activity);
+    let service = service(Arc::clone(&shared.handler), Arc::clone(&activity), session);
+    let connection = http2(&shared.limits).serve_connection(TokioIo::new(socket), service);
+    let watchdog = Watchdog {
+        activity: &activity,
+        limits: &shared.limits,
+        phase,
+    };
+    let drain = http2::Connection::graceful_shutdown;
+    watchdog.watch(Protocol::Http2, pin!(connection), drain).await
+}
+
+/// The handler as hyper wants it, each request counted from its head to the end of its answer.
+fn service<H: Handler>(
+    handler: Arc<H>,
+    activity: Arc<Activity>,
+    session: H::Session,
+) -> impl Service<Request<Incoming>, Response = Response<ServedBody>, Error = Infallible, Future: Send + 'static>
+{
+    service_fn(move |request: Request<Incoming>| {
+        let in_flight = activity.begin(!request.body().is_end_stream());
+        let handler = Arc::clone(&handler);
+        Serving::new(handler.handle(request, session.clone()), in_flight)
+    })
 }
 
 /// What a connection speaks.
@@ -113,7 +162,11 @@ const PREFACE: &[u8] = b"PRI ";
 const PARTIAL_PREFACE_PAUSE: Duration = Duration::from_millis(5);
 
 /// Waits for the first bytes and tells the protocol from them without taking them. `None` when none came in time.
-async fn protocol_of(stream: &TcpStream, limits: &Limits) -> Option<Protocol> {
+async fn protocol_of(socket: &Socket, limits: &Limits) -> Option<Protocol> {
+    if !socket.unread.is_empty() {
+        return Some(Protocol::Http1);
+    }
+    let stream = &socket.stream;
     timeout(limits.idle_timeout, stream.readable()).await.ok()?.ok()?;
     let decide = async {
         let mut bytes = [0; PREFACE.len()];

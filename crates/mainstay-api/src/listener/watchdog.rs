@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -18,6 +18,8 @@ use crate::metrics::Refusal;
 pub(super) enum End {
     /// As connections do.
     Closed,
+    /// It has not: nothing is under way on it, and it can be put aside until something comes.
+    Parked,
     /// What came was no HTTP; hyper has said so.
     Malformed,
     /// A head was begun and not finished in time.
@@ -35,14 +37,14 @@ impl End {
             Self::Malformed => Some(Refusal::Malformed),
             Self::HeadTimeout => Some(Refusal::HeadTimeout),
             Self::Stalled => Some(Refusal::Stalled),
-            Self::Closed | Self::Cut => None,
+            Self::Closed | Self::Parked | Self::Cut => None,
         }
     }
 }
 
 /// Watches one connection. It has one timer, which is set when something is unusual and never per request.
 pub(super) struct Watchdog<'a> {
-    pub(super) activity: Arc<Activity>,
+    pub(super) activity: &'a Activity,
     pub(super) limits: &'a Limits,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -58,83 +60,138 @@ impl Watchdog<'_> {
     where
         C: Future<Output = hyper::Result<()>>,
     {
-        let Limits {
-            head_timeout,
-            idle_timeout,
-            ..
-        } = *self.limits;
+        let activity = self.activity;
         let mut phase = Some(self.phase);
-        let mut timer = pin!(sleep(idle_timeout));
-        // The head that the timer is set for, if it is set for one.
-        let mut watched_head = None;
-        let mut draining = false;
-        let activity = &self.activity;
+        let mut judge = Judge::new(protocol, self.limits);
+        let mut timer = pin!(sleep(judge.armed_for));
         loop {
             let slow_head = poll_fn(|_| {
-                let slow = protocol == Protocol::Http1 && activity.is_mid_head();
+                let slow = judge.is_new_slow_head(activity);
                 if slow { Poll::Ready(()) } else { Poll::Pending }
             });
             // The order matters: only after the connection was polled is a head that has not begun a request unfinished.
-            tokio::select! {
+            let verdict = tokio::select! {
                 biased;
                 result = connection.as_mut() => return end_of(&result),
                 next = next_phase(&mut phase) => match next {
-                    Phase::Open => {}
-                    Phase::Draining => {
-                        draining = true;
-                        drain(connection.as_mut());
-                    }
+                    Phase::Open => continue,
+                    Phase::Draining => judge.drain(),
                     Phase::Cut => return End::Cut,
                 },
-                () = slow_head, if watched_head.is_none() => {
-                    watched_head = Some(activity.begun());
-                    timer.as_mut().reset(Instant::now() + head_timeout);
+                () = slow_head => judge.head_begun(activity),
+                () = timer.as_mut() => judge.time_is_up(activity),
+            };
+            let after = match verdict {
+                Verdict::LookAgain(after) => after,
+                Verdict::Drain(after) => {
+                    drain(connection.as_mut());
+                    after
                 }
-                () = timer.as_mut() => {
-                    timer.as_mut().reset(Instant::now() + idle_timeout);
-                    match verdict(activity, watched_head.take(), draining) {
-                        Verdict::Fine => {}
-                        Verdict::Drain => {
-                            draining = true;
-                            drain(connection.as_mut());
-                        }
-                        Verdict::End(end) => return end,
-                    }
-                }
-            }
+                Verdict::End(end) => return end,
+            };
+            timer.as_mut().reset(Instant::now() + after);
         }
     }
 }
 
-/// What is done about a connection when its timer has run out.
-#[derive(Debug, PartialEq, Eq)]
+/// What is done about a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    Fine,
-    Drain,
+    /// Nothing until this time has passed.
+    LookAgain(Duration),
+    /// It is asked to end, and looked at again after this time.
+    Drain(Duration),
+    /// It ends.
     End(End),
 }
 
-/// Judges a connection whose timer has run out. `watched_head` is the head the timer was set for; without one, it was
-/// set for standing still.
-fn verdict(activity: &Activity, watched_head: Option<u32>, draining: bool) -> Verdict {
-    if watched_head.is_some() {
-        let unfinished = activity.is_mid_head() && watched_head == Some(activity.begun());
-        return if unfinished {
-            Verdict::End(End::HeadTimeout)
-        } else {
-            Verdict::Fine
+/// Judges a connection: decides, and leaves the doing to the [`Watchdog`].
+struct Judge {
+    protocol: Protocol,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+    park_after: Duration,
+    /// The head that the timer is set for, if it is set for one.
+    watched_head: Option<u32>,
+    /// How long nothing has moved.
+    still_for: Duration,
+    /// What the timer was set to.
+    armed_for: Duration,
+    draining: bool,
+}
+
+impl Judge {
+    fn new(protocol: Protocol, limits: &Limits) -> Self {
+        let park_after = match protocol {
+            Protocol::Http1 => limits.park_after.min(limits.idle_timeout),
+            Protocol::Http2 => limits.idle_timeout,
         };
+        Self {
+            protocol,
+            head_timeout: limits.head_timeout,
+            idle_timeout: limits.idle_timeout,
+            park_after,
+            watched_head: None,
+            still_for: Duration::ZERO,
+            armed_for: park_after,
+            draining: false,
+        }
     }
-    if activity.take_moved() {
-        Verdict::Fine
-    } else if activity.is_write_blocked() {
-        Verdict::End(End::Stalled)
-    } else if !activity.is_between_requests() {
-        Verdict::Fine
-    } else if draining {
-        Verdict::End(End::Cut)
-    } else {
-        Verdict::Drain
+
+    fn look_again(&mut self, after: Duration) -> Verdict {
+        self.armed_for = after;
+        Verdict::LookAgain(after)
+    }
+
+    /// Whether a head has begun that the timer is not set for yet.
+    fn is_new_slow_head(&self, activity: &Activity) -> bool {
+        self.protocol == Protocol::Http1 && self.watched_head.is_none() && activity.is_mid_head()
+    }
+
+    /// From now on, the head has its time.
+    fn head_begun(&mut self, activity: &Activity) -> Verdict {
+        self.watched_head = Some(activity.begun());
+        self.look_again(self.head_timeout)
+    }
+
+    /// The server stops, or the connection is idle.
+    fn drain(&mut self) -> Verdict {
+        self.draining = true;
+        self.armed_for = self.idle_timeout;
+        Verdict::Drain(self.idle_timeout)
+    }
+
+    /// The timer has run out.
+    fn time_is_up(&mut self, activity: &Activity) -> Verdict {
+        if let Some(head) = self.watched_head.take() {
+            let unfinished = activity.is_mid_head() && activity.begun() == head;
+            return if unfinished {
+                Verdict::End(End::HeadTimeout)
+            } else {
+                self.look_again(self.park_after)
+            };
+        }
+        if activity.take_moved() {
+            self.still_for = Duration::ZERO;
+            return self.look_again(self.park_after);
+        }
+        if self.protocol == Protocol::Http1 && !self.draining && activity.is_still() {
+            return Verdict::End(End::Parked);
+        }
+        self.still_for += self.armed_for;
+        let left = self.idle_timeout.saturating_sub(self.still_for);
+        if !left.is_zero() {
+            return self.look_again(left);
+        }
+        if activity.is_write_blocked() {
+            Verdict::End(End::Stalled)
+        } else if !activity.is_between_requests() {
+            self.look_again(self.idle_timeout)
+        } else if self.draining {
+            Verdict::End(End::Cut)
+        } else {
+            self.drain()
+        }
     }
 }
 
@@ -156,3 +213,6 @@ fn end_of(result: &hyper::Result<()>) -> End {
         _ => End::Closed,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ mod callback;
 mod headers;
 mod message;
 
-use http::{Request, Response};
+use http::Request;
 use mainstay_mesh::{AppProtocol, Body, Call, CallError, Caller, Mesh, Protocol, Target};
 
 use crate::Limits;
@@ -33,49 +33,22 @@ pub(crate) struct Invoker {
 }
 
 impl Invoker {
-    /// Passes an HTTP request on as it is; a gRPC app gets it as a message.
-    pub(crate) async fn http(
-        &self,
-        target: Target,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, InvokeError> {
-        if self.is_grpc_app(&target) {
-            // Boxed, so that the common case does not pay for the size of this one.
-            return Box::pin(self.http_to_callback(target, request)).await;
-        }
-        Ok(self.call(target, request, Protocol::Http).await?)
-    }
-
-    /// Passes a gRPC request of any kind on as it is.
-    pub(crate) async fn grpc(
-        &self,
-        target: Target,
-        request: Request<Body>,
-    ) -> Result<Response<Body>, CallError> {
-        self.call(target, request, Protocol::Grpc).await
-    }
-
-    fn is_grpc_app(&self, target: &Target) -> bool {
-        match target {
-            Target::Name(name) => self.mesh.app_protocol(name) == Some(AppProtocol::Grpc),
-            Target::Url(_) => false,
-        }
-    }
-
-    async fn call(
-        &self,
-        target: Target,
-        request: Request<Body>,
-        protocol: Protocol,
-    ) -> Result<Response<Body>, CallError> {
-        let caller = self.caller.clone();
-        let call = Call {
-            caller,
+    /// The call of `target` with `request`, under the app's name.
+    pub(crate) fn to_call(&self, target: Target, request: Request<Body>, protocol: Protocol) -> Call {
+        Call {
+            caller: self.caller.clone(),
             target,
             request,
             protocol,
             takes_fixed_answer: protocol == Protocol::Http,
-        };
-        self.mesh.call(call).await
+        }
+    }
+
+    /// Whether `target` is a gRPC app, which gets HTTP requests as messages.
+    pub(crate) fn is_grpc_app(&self, target: &Target) -> bool {
+        match target {
+            Target::Name(name) => self.mesh.app_protocol(name) == Some(AppProtocol::Grpc),
+            Target::Url(_) => false,
+        }
     }
 }

@@ -193,6 +193,46 @@ async fn idle_connections_are_closed_and_busy_ones_are_not() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_put_aside_goes_on_as_if_nothing_had_happened() {
+    let front = Front::start_with(&[Callee::http("back", echo().await)], |options| {
+        options.limits.park_after = Duration::from_millis(1);
+    });
+    let mut stream = TcpStream::connect(front.address).await.unwrap();
+    let get = "GET /v1.0/invoke/back/method/a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let post = "POST /v1.0/invoke/back/method/b HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello";
+    let pair = [get, get].concat();
+    let last = get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    // Pauses long enough to be put aside come between requests, within heads, and within bodies.
+    let pieces = [
+        get,
+        get,
+        &get[..1],
+        &get[1..],
+        &get[..40],
+        &get[40..],
+        &pair,
+        post,
+        &post[..20],
+        &post[20..],
+        &post[..post.len() - 2],
+        &post[post.len() - 2..],
+        &last,
+    ];
+    let writing = async {
+        for piece in pieces {
+            stream.write_all(piece.as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        read_to_end(&mut stream).await
+    };
+    let answers = in_time(writing).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 10, "{answers}");
+    assert_eq!(answers.matches("GET /a").count(), 7);
+    assert_eq!(answers.matches("POST /b").count(), 3);
+    assert_eq!(answers.matches("hello").count(), 3);
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait_for_their_turn() {
     let front = Front::start_with(&[], |options| options.limits.connections = 2);
     let first = TcpStream::connect(front.address).await.unwrap();

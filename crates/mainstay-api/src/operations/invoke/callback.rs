@@ -10,7 +10,7 @@ use dapr::dapr::proto::common::v1::{HttpExtension, InvokeRequest, InvokeResponse
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use mainstay_mesh::{Body, Call, CallError, Protocol, Target};
+use mainstay_mesh::{Body, CallError, Protocol, Target};
 use prost_types::Any;
 use serde::Serialize;
 use tonic::Status;
@@ -38,7 +38,7 @@ struct StatusBody<'a> {
 
 impl Invoker {
     /// Hands an HTTP request to a gRPC app and tells its answer in HTTP.
-    pub(super) async fn http_to_callback(
+    pub(crate) async fn http_to_callback(
         &self,
         target: Target,
         request: Request<Body>,
@@ -178,13 +178,9 @@ impl tower_service::Service<Request<tonic::body::Body>> for Channel {
     }
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
-        let call = Call {
-            caller: self.invoker.caller.clone(),
-            target: self.target.clone(),
-            request: request.map(Body::boxed),
-            protocol: Protocol::Grpc,
-            takes_fixed_answer: true,
-        };
+        let request = request.map(Body::boxed);
+        let mut call = self.invoker.to_call(self.target.clone(), request, Protocol::Grpc);
+        call.takes_fixed_answer = true;
         let mesh = self.invoker.mesh.clone();
         let fixed = Arc::clone(&self.fixed);
         Box::pin(async move {

@@ -61,7 +61,8 @@ impl Invoker {
         let query = Some(extension.querystring.as_str()).filter(|query| !query.is_empty());
         let path = path(query)?;
         let request = request_of(method, path, message, metadata);
-        let response = self.call(target, request, Protocol::Http).await?;
+        let call = self.to_call(target, request, Protocol::Http);
+        let response = self.mesh.call(call).await?;
         self.message_of_http(response).await
     }
 
