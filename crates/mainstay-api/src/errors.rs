@@ -184,3 +184,6 @@ pub(crate) fn grpc_code(status: StatusCode) -> Code {
         _ => Code::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

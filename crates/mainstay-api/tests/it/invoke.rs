@@ -1,9 +1,11 @@
 //! Invocation over HTTP, in all of Dapr's forms.
 
-use http::{Method, Response, StatusCode};
-use mainstay_mesh::{AppProtocol, Body};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use mainstay_base::Sla;
+use mainstay_mesh::{AppProtocol, Body, ExternalConfig};
+use mainstay_policy::derive::{Promise, derive_target};
 
-use crate::support::{Callee, Front, app, echo, request};
+use crate::support::{Callee, Front, app, app_id, echo, mesh, request};
 
 #[tokio::test]
 async fn every_form_reaches_the_callee() {
@@ -198,4 +200,34 @@ async fn head_has_no_body_and_unusual_verbs_pass() {
     let verb = Method::from_bytes(b"PROPFIND").unwrap();
     let answer = front.send(request(verb, "/v1.0/invoke/back/method/a", &[])).await;
     assert_eq!(answer.body.lines().next(), Some("PROPFIND /a"));
+}
+
+#[tokio::test]
+async fn an_external_service_is_reached_by_name_and_by_url() {
+    let address = echo().await;
+    let external = ExternalConfig {
+        name: app_id("payments"),
+        url: format!("http://{address}/base").parse().unwrap(),
+        headers: vec![(
+            HeaderName::from_static("x-key"),
+            HeaderValue::from_static("of-manifest"),
+        )],
+        sla: Sla::default(),
+        policy: derive_target(&Promise::nothing(app_id("payments")), 1).policy,
+    };
+    let front = Front::on(mesh(&[], vec![external]), |_| ());
+    let escaped = format!("http%3A%2F%2F{address}%2Fbase");
+    for path in [
+        "/v1.0/invoke/payments/method/pay?x=1".to_owned(),
+        format!("/v1.0/invoke/http://{address}/base/method/pay?x=1"),
+        format!("/v1.0/invoke/{escaped}/method/pay?x=1"),
+    ] {
+        let answer = front.get(&path).await;
+        assert_eq!(answer.body.lines().next(), Some("GET /base/pay?x=1"), "{path}");
+        assert!(
+            answer.body.contains("x-key: of-manifest\n"),
+            "{path}: {}",
+            answer.body
+        );
+    }
 }
