@@ -212,6 +212,7 @@ async fn accept<H: Handler>(
         }
         Ok((stream.into_std()?, peer, slot))
     };
+    let mut exhausted = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -220,13 +221,17 @@ async fn accept<H: Handler>(
         };
         match accepted {
             Ok((stream, peer, slot)) => {
+                exhausted = false;
                 let (shared, phase) = (Arc::clone(&shared), phase.clone());
                 runs.spawn(move || connection::serve(stream, peer, shared, slot, phase));
             }
             // The client left between its handshake and our accept.
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections now; trying again");
+                // Said once, not ten times a second for as long as it lasts.
+                if !std::mem::replace(&mut exhausted, true) {
+                    tracing::warn!(%error, "cannot accept connections now; trying again");
+                }
                 tokio::time::sleep(EXHAUSTED_PAUSE).await;
             }
         }
