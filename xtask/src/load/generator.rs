@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 
 use super::connection::{Connection, Pending};
 use super::response::Response;
@@ -229,19 +229,19 @@ impl<'a> Generator<'a> {
 
     /// Waits for events, at most this long, and handles them.
     fn wait(&mut self, limit: Duration) -> Result<()> {
-        let limit = Timespec {
-            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
-        };
         let mut events = std::mem::take(&mut self.events);
         events.clear();
-        match epoll::wait(
-            &self.epoll,
-            rustix::buffer::spare_capacity(&mut events),
-            Some(&limit),
-        ) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error).context("epoll"),
+        if self.sleep(limit)? {
+            let at_once = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            epoll::wait(
+                &self.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                Some(&at_once),
+            )
+            .context("epoll")?;
         }
         for event in &events {
             let slot = event.data.u64() as usize;
@@ -251,6 +251,20 @@ impl<'a> Generator<'a> {
         }
         self.events = events;
         Ok(())
+    }
+
+    /// Sleeps until there are events, at most this long; whether there are. `ppoll` counts nanoseconds, where waiting for
+    /// epoll itself is rounded up to a millisecond.
+    fn sleep(&self, limit: Duration) -> Result<bool> {
+        let limit = Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&limit)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error).context("ppoll"),
+        }
     }
 
     fn handle(&mut self, slot: usize) -> Result<()> {
