@@ -16,6 +16,9 @@
 //! - *The headroom* grows with the root of the limit, as in Envoy, and with the spread of the latencies: a regular callee
 //!   needs fewer calls in reserve to be kept busy.
 //!
+//! Latencies that are a fiftieth of what the SLA promises, or less, are normal whatever they were before: a callee that
+//! answers in a fraction of a millisecond is not throttled for answering in two.
+//!
 //! The limit grows only when it is reached, by doubling steps while the latency is normal. A limit that has halved without
 //! the latency following calls for a look at once: the callee has become slower, and must not be starved for it.
 //! Refusals of the callee itself lower the limit (additive increase, multiplicative decrease).
@@ -48,7 +51,8 @@ pub struct LimitPolicy {
     pub min: u32,
     /// It never rises above: the SLA's `concurrency`, where given.
     pub max: u32,
-    /// The latency the SLA promises: what is slower is not taken for normal without a closer look.
+    /// The latency the SLA promises: what is slower is not taken for normal without a closer look, and what takes a
+    /// fiftieth of it is not slow.
     pub latency: Duration,
 }
 

@@ -21,6 +21,9 @@ const WINDOW_CALLS: u64 = 16;
 const TOLERANCE: f64 = 1.1;
 /// A difference of so many standard errors may be chance.
 const CHANCE: f64 = 1.5;
+/// What takes no longer than this share of what the SLA promises is not slow, however quick other calls are: a quicker
+/// answer is of no use to anybody, and calls turned away for it are lost.
+const NEGLIGIBLE_SHARE: f64 = 1.0 / 50.0;
 /// The least that the limit keeps in one window.
 const MIN_GRADIENT: f64 = 0.5;
 /// As above, when the callee itself refuses calls.
@@ -229,7 +232,8 @@ impl Gradient {
             self.probe_at = now + PROBE_PAUSE;
         }
         let in_vain = self.has_fallen_in_vain(window.latencies);
-        let difference = self.recent.log() - self.normal.log() - CHANCE * self.recent.noise(self.normal);
+        let fine = self.normal.log().max(self.negligible_log());
+        let difference = self.recent.log() - fine - CHANCE * self.recent.noise(self.normal);
         let excess = difference.max(0.0).exp2();
         if crowded && excess <= 1.0 {
             let growth = self.headroom() * f64::from(1 << self.calm_windows);
@@ -244,9 +248,15 @@ impl Gradient {
             }
         }
         self.keep_bounds();
-        if crowded {
+        if crowded && self.recent.log() > self.negligible_log() {
             self.consider_probe(excess, in_vain, now);
         }
+    }
+
+    /// The logarithm of the latency that nobody minds.
+    fn negligible_log(&self) -> f64 {
+        let nanos = self.policy.latency.as_nanos() as f64 * NEGLIGIBLE_SHARE;
+        nanos.max(1.0).log2()
     }
 
     /// Calls beyond the knee. The less regular the callee, the more it takes to keep all of it busy.

@@ -53,6 +53,24 @@ fn grows_to_its_maximum_while_the_latency_does_not_depend_on_it() {
 }
 
 #[test]
+fn calls_that_are_much_quicker_than_promised_do_not_lower_it() {
+    let lowest_after = |quick: Duration, slow: Duration| {
+        let limiter = Limiter::new(policy(), Timestamp::ZERO);
+        let mut now = saturate(&limiter, Timestamp::ZERO, 3, quick, Outcome::Success);
+        assert_eq!(limiter.limit(), 50);
+        let mut lowest = 50;
+        for _ in 0..3 {
+            now = saturate(&limiter, now, 1, slow, Outcome::Success);
+            lowest = lowest.min(limiter.limit());
+        }
+        lowest
+    };
+    // Nine times as long both times, but a fiftieth of the promised 100 ms is what nobody minds.
+    assert_eq!(lowest_after(MS / 5, MS * 9 / 5), 50);
+    assert!(lowest_after(4 * MS, 36 * MS) < 50);
+}
+
+#[test]
 fn does_not_move_while_less_than_half_of_it_is_used() {
     let limiter = Limiter::new(policy(), Timestamp::ZERO);
     let mut now = Timestamp::ZERO;
