@@ -125,7 +125,7 @@ impl Handler for App {
         } else {
             http::decide(&self, request)
         };
-        step.finish(self.invoker.mesh.clone())
+        step.finish(&self.invoker.mesh)
     }
 }
 

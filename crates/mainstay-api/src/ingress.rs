@@ -83,7 +83,7 @@ impl Handler for Ingress {
         caller: Caller,
     ) -> impl Future<Output = Response<Body>> + Send + 'static {
         let step = self.decide(request.map(Body::from), caller);
-        step.finish(self.mesh.clone())
+        step.finish(&self.mesh)
     }
 }
 

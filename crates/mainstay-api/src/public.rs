@@ -43,7 +43,7 @@ impl Handler for Public {
         match route {
             Ok(Route::Healthz | Route::HealthzOutbound | Route::Metadata) => {
                 let step = crate::http::decide(&self.0, request.map(Body::from));
-                step.finish(self.0.invoker.mesh.clone()).await
+                step.finish(&self.0.invoker.mesh).await
             }
             _ => reply::text(StatusCode::NOT_FOUND, "404 page not found\n"),
         }

@@ -4,11 +4,16 @@
 //! call and nothing of the way to it, which is most of what a connection costs.
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use http::Response;
 use mainstay_mesh::{Body, Call, CallError, Mesh};
+use pin_project_lite::pin_project;
 
 use crate::errors;
+
+/// Work that waits for something other than a call.
+type Work = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
 /// What is to be done about a request.
 pub(crate) enum Step {
@@ -22,7 +27,7 @@ pub(crate) enum Step {
         told: Told,
     },
     /// Anything else that has to wait for something; boxed, because it is rare.
-    Run(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    Run(Work),
 }
 
 /// How a caller is told that there is no answer.
@@ -44,14 +49,45 @@ impl Step {
     }
 
     /// Does it.
-    pub(crate) async fn finish(self, mesh: Mesh) -> Response<Body> {
+    pub(crate) fn finish(
+        self,
+        mesh: &Mesh,
+    ) -> Doing<impl Future<Output = Result<Response<Body>, CallError>> + Send + use<>> {
         match self {
-            Self::Answer(response) => response,
-            Self::Pass { call, told } => match mesh.call(call).await {
-                Ok(response) => response,
-                Err(error) => told.answer(&error),
+            Self::Answer(response) => Doing::Answer {
+                response: Some(response),
             },
-            Self::Run(work) => work.await,
+            Self::Pass { call, told } => Doing::Pass {
+                calling: mesh.call(call),
+                told,
+            },
+            Self::Run(work) => Doing::Run { work },
+        }
+    }
+}
+
+pin_project! {
+    /// A step that is being done. A type of its own instead of an `async fn`, which would hold the call and what became
+    /// of it.
+    #[project = DoingOf]
+    pub(crate) enum Doing<C> {
+        Answer { response: Option<Response<Body>> },
+        Pass { #[pin] calling: C, told: Told },
+        Run { work: Work },
+    }
+}
+
+impl<C: Future<Output = Result<Response<Body>, CallError>>> Future for Doing<C> {
+    type Output = Response<Body>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
+        match self.project() {
+            // A future is not polled again after its end.
+            DoingOf::Answer { response } => response.take().map_or(Poll::Pending, Poll::Ready),
+            DoingOf::Pass { calling, told } => calling
+                .poll(context)
+                .map(|result| result.unwrap_or_else(|error| told.answer(&error))),
+            DoingOf::Run { work } => work.as_mut().poll(context),
         }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use mainstay_base::Clock;
+use mainstay_base::{Clock, Timestamp};
 use mainstay_policy::Outcome;
 use tokio::time::Sleep;
 
@@ -140,8 +140,9 @@ impl Answer {
             records.call.ended_with(status);
             records.attempt.ended_with(status);
         }
-        records.attempt.reuse_line();
-        records.settle(self.outcome);
+        let now = records.attempt.edge.clock.now();
+        records.attempt.reuse_line(now);
+        records.settle_at(self.outcome, now);
     }
 
     /// The answer broke off.
@@ -163,7 +164,10 @@ impl Drop for Answer {
 
 impl Records {
     fn settle(&mut self, outcome: Outcome) {
-        let now = self.attempt.edge.clock.now();
+        self.settle_at(outcome, self.attempt.edge.clock.now());
+    }
+
+    fn settle_at(&mut self, outcome: Outcome, now: Timestamp) {
         self.attempt.settle(outcome, now);
         self.call.settle(outcome, now);
     }

@@ -1,5 +1,7 @@
 //! The call path: one file that reads top to bottom as the life of a call.
 
+use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +74,8 @@ pub(crate) struct Flow {
     pub(crate) edge: Arc<Edge>,
     pub(crate) outgoing: Outgoing,
     started: Timestamp,
+    /// The clock when it was last read. It need not be read again before something was waited for.
+    now: Timestamp,
     pub(crate) deadlines: Deadlines,
     pub(crate) tried: Tried,
     /// Attempts that count against the retry policy.
@@ -91,6 +95,12 @@ pub(crate) struct Answered {
     asked: Option<Timestamp>,
 }
 
+/// What becomes of a call that has a result.
+enum Ending<F> {
+    Ended(Result<Response<Body>, CallError>),
+    FallsBack(Pin<Box<F>>),
+}
+
 impl Mesh {
     /// Makes one call: deadline, admission, attempts, fallback, record.
     ///
@@ -100,12 +110,13 @@ impl Mesh {
     ///
     /// # Errors
     /// When there is no answer: the error says what happened, whose fault it is and when to come back.
-    pub fn call(&self, call: Call) -> impl Future<Output = Result<Response<Body>, CallError>> + Send + '_ {
-        // Begun here and not in the future, so that the future does not carry the request twice.
-        let mut begun = self.inner.begin(call);
+    pub fn call(&self, call: Call) -> impl Future<Output = Result<Response<Body>, CallError>> + Send + use<> {
+        let inner = self.inner.clone();
+        // Begun here and not in the future, so that the future does not carry the request.
+        let mut begun = inner.begin(call);
         async move {
             match &mut begun {
-                Ok(flow) => self.inner.make(flow, true).await,
+                Ok(flow) => inner.make(flow, true).await,
                 Err(error) => Err(error.clone()),
             }
         }
@@ -114,7 +125,7 @@ impl Mesh {
 
 impl Inner {
     /// Identifies the caller and resolves the target: an edge that the topology allows.
-    fn begin(&self, call: Call) -> Result<Flow, CallError> {
+    fn begin(&self, call: Call) -> Result<Box<Flow>, CallError> {
         let (edge, path) = match &call.target {
             Target::Name(name) => (self.directory.resolve(&call.caller.state, name)?, None),
             Target::Url(url) => {
@@ -126,7 +137,8 @@ impl Inner {
         };
         let now = self.clock.now();
         let outgoing = Outgoing::new(call, &edge, path.as_deref(), now)?;
-        Ok(Flow::new(edge, outgoing, now))
+        // Boxed, so that the future of the call, which its server moves about, stays small.
+        Ok(Box::new(Flow::new(edge, outgoing, now)))
     }
 
     /// Makes a call and keeps its books.
@@ -138,22 +150,57 @@ impl Inner {
         let span = flow.outgoing.begin_span(&flow.edge, flow.started);
         let mut record = CallRecord::new(flow.edge.clone(), span, flow.started);
         let result = self.run(flow, &mut record).await;
-        // Fallback: something else stands in for an answer that is missing or bad.
+        match self.end(flow, record, result, may_fall_back) {
+            Ending::Ended(result) => result,
+            Ending::FallsBack(answering) => answering.await,
+        }
+    }
+
+    /// Ends a call with its `result`, or lets something else stand in for an answer that is missing or bad.
+    fn end<'a>(
+        &'a self,
+        flow: &'a mut Flow,
+        record: CallRecord,
+        result: Result<Answered, CallError>,
+        may_fall_back: bool,
+    ) -> Ending<impl Future<Output = Result<Response<Body>, CallError>> + Send + 'a> {
         let fails = match &result {
             Ok(answered) => matches!(answered.outcome, Outcome::Failure | Outcome::Rejected),
             Err(error) => outcome_of(error.reason) != Outcome::Cancelled,
         };
         if fails && may_fall_back && flow.edge.config.fallback.is_some() {
-            record.leave();
-            if let Some(answer) = Box::pin(fallback::answer(self, flow)).await {
-                record.fell_back();
-                self.settle(result, record);
-                return Ok(answer);
-            }
+            // Boxed, because it is rare and its size would be carried by every call. So are all waits below.
+            Ending::FallsBack(Box::pin(self.fall_back(flow, record, result)))
+        } else {
+            Ending::Ended(self.record(flow, record, result))
         }
-        // Record: an error is settled now, an answer when its body ends.
+    }
+
+    /// Gives the fallback's answer for a `result` that is none, or the result if there is no such answer.
+    async fn fall_back(
+        &self,
+        flow: &mut Flow,
+        mut record: CallRecord,
+        result: Result<Answered, CallError>,
+    ) -> Result<Response<Body>, CallError> {
+        record.leave();
+        let Some(answer) = fallback::answer(self, flow).await else {
+            return self.record(flow, record, result);
+        };
+        record.fell_back();
+        self.settle(result, record);
+        Ok(answer)
+    }
+
+    /// Records how a call ended: an error now, an answer when its body ends.
+    fn record(
+        &self,
+        flow: &mut Flow,
+        mut record: CallRecord,
+        result: Result<Answered, CallError>,
+    ) -> Result<Response<Body>, CallError> {
         match result {
-            Ok(answered) => Ok(self.pass_on(answered, &mut flow.outgoing, record)),
+            Ok(answered) => Ok(self.pass_on(answered, flow, record)),
             Err(error) => {
                 record.failed(&error, self.clock.now());
                 Err(error)
@@ -163,42 +210,35 @@ impl Inner {
 
     /// Everything up to the head of the final answer.
     async fn run(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<Answered, CallError> {
-        let now = flow.started;
         // Deadline: expired work is refused.
-        if flow.deadlines.effective.is_expired(now) {
+        if flow.deadlines.effective.is_expired(flow.now) {
             return Err(flow.error(Reason::Expired));
         }
         // Breaker: a callee that fails is left alone for a while.
-        record.passed(flow.ask_breaker(now)?);
+        record.passed(flow.ask_breaker()?);
         // Admit or shed: no more calls than the replicas can take, a short queue, the important ones first.
         self.admit(flow, record).await?;
-        flow.edge.state.budget.deposit(now);
+        flow.edge.state.budget.deposit(flow.now);
         loop {
             // Pick a replica that was not tried yet and has a place for one more call.
             let attempt = self.pick(flow, record).await?;
             // Send with the attempt timeout and wait for the head of the answer.
-            let wait = match self.send(flow, attempt).await {
-                Ok(mut answered) => match flow.wait_after_answer(&answered, self.clock.now()) {
-                    Some(wait) => {
-                        answered.attempt.settle(Outcome::Failure, self.clock.now());
-                        wait
-                    }
-                    None => return Ok(answered),
-                },
-                Err(failure) => match flow.wait_after_failure(&failure, self.clock.now()) {
-                    Some(wait) => wait,
-                    None => return Err(flow.failed(&failure)),
-                },
+            let sent = self.send(flow, attempt).await;
+            flow.now = self.clock.now();
+            let wait = match flow.decide(sent) {
+                ControlFlow::Break(result) => return result,
+                ControlFlow::Continue(wait) => wait,
             };
             // Try again: the policy, the budget and the deadline allow it.
             if wait > Duration::ZERO {
                 Box::pin(tokio::time::sleep(wait)).await;
+                flow.now = self.clock.now();
             }
         }
     }
 
     /// Goes through the door of the callee, or is turned away.
-    async fn admit(&self, flow: &Flow, record: &mut CallRecord) -> Result<(), CallError> {
+    async fn admit(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<(), CallError> {
         let gate = &flow.edge.callee.gate;
         if let Some(permit) = gate.try_enter() {
             record.admitted(permit);
@@ -206,8 +246,9 @@ impl Inner {
         }
         let until = self.clock.instant(flow.deadlines.effective.moment());
         let entering = timeout_at(until.into(), gate.enter(flow.outgoing.priority));
-        // Boxed, because it is rare and its size would be carried by every call. So are all waits below.
-        match Box::pin(entering).await {
+        let entered = Box::pin(entering).await;
+        flow.now = self.clock.now();
+        match entered {
             Ok(Ok(permit)) => {
                 record.admitted(permit);
                 Ok(())
@@ -227,11 +268,10 @@ impl Inner {
     /// Begins an attempt at the best replica. While there is none, waits for one.
     async fn pick(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<AttemptRecord, CallError> {
         loop {
-            let now = self.clock.now();
-            match flow.edge.callee.choose(&flow.tried, now) {
+            match flow.edge.callee.choose(&flow.tried, flow.now) {
                 Choice::Chosen { replica, probe } => {
                     flow.attempts += 1;
-                    return Ok(self.start(flow, (replica, probe), now));
+                    return Ok(self.start(flow, (replica, probe), flow.now));
                 }
                 Choice::Full if flow.full == MAX_FULL => return Err(flow.error(Reason::Shed)),
                 Choice::Full => {
@@ -240,12 +280,13 @@ impl Inner {
                     self.admit(flow, record).await?;
                 }
                 Choice::None => {
-                    let until = flow.deadlines.effective.moment().min(now + flow.replica_wait());
-                    let until = self.clock.instant(until);
+                    let until = flow.now + flow.replica_wait();
+                    let until = self.clock.instant(flow.deadlines.effective.moment().min(until));
                     let coming = timeout_at(until.into(), flow.edge.callee.has_replica());
                     if Box::pin(coming).await.is_err() {
                         return Err(flow.error(Reason::NoReplica).retry_after(REPLICA_WAIT));
                     }
+                    flow.now = self.clock.now();
                 }
             }
         }
@@ -276,7 +317,7 @@ impl Inner {
             return Box::pin(self.send_hedged(flow, attempt)).await;
         }
         let keep = flow.may_need_request_again();
-        let mut request = Some(flow.outgoing.request(keep, self.clock)?);
+        let mut request = Some(flow.outgoing.request(&flow.edge, keep, self.clock)?);
         let result = self.perform(flow.terms(), attempt, &mut request).await;
         if let Some(unsent) = request {
             flow.outgoing.restore(unsent);
@@ -286,12 +327,12 @@ impl Inner {
 
     /// Sends one request and waits for the head of its answer. A request of which nothing was sent is there again
     /// afterwards.
-    pub(crate) async fn perform(
-        &self,
-        terms: Terms<'_>,
+    pub(crate) fn perform<'a>(
+        &'a self,
+        terms: Terms<'a>,
         mut attempt: AttemptRecord,
-        request: &mut Option<Request<Body>>,
-    ) -> Result<Answered, Failure> {
+        request: &'a mut Option<Request<Body>>,
+    ) -> impl Future<Output = Result<Answered, Failure>> + Send + 'a {
         if let Some(request) = request {
             let headers = request.headers_mut();
             terms
@@ -301,17 +342,20 @@ impl Inner {
                 headers.insert(headers::TRACEPARENT, span.traceparent());
             }
         }
-        match self.exchange(&mut attempt, request, terms).await {
-            Ok(response) => Ok(Answered::new(response, attempt, terms)),
-            Err(failure) => {
-                attempt.failed(failure.reason, self.clock.now());
-                Err(failure)
+        // A block and not an `async fn`, which would hold its arguments twice.
+        async move {
+            match self.exchange(&mut attempt, request, &terms).await {
+                Ok(response) => Ok(Answered::new(response, attempt, &terms)),
+                Err(failure) => {
+                    attempt.failed(failure.reason, self.clock.now());
+                    Err(failure)
+                }
             }
         }
     }
 
     /// Passes the answer on; its end ends the call.
-    fn pass_on(&self, answered: Answered, outgoing: &mut Outgoing, mut record: CallRecord) -> Response<Body> {
+    fn pass_on(&self, answered: Answered, flow: &mut Flow, mut record: CallRecord) -> Response<Body> {
         let Answered {
             mut response,
             mut attempt,
@@ -319,7 +363,7 @@ impl Inner {
             outcome,
             asked,
         } = answered;
-        let now = self.clock.now();
+        let (outgoing, now) = (&mut flow.outgoing, flow.now);
         outgoing.forget();
         attempt.answered(status, outcome, asked, now);
         record.answered(status, outcome, asked, now);
@@ -355,7 +399,7 @@ impl Inner {
 }
 
 impl Answered {
-    fn new(response: Response<Incoming>, attempt: AttemptRecord, terms: Terms<'_>) -> Self {
+    fn new(response: Response<Incoming>, attempt: AttemptRecord, terms: &Terms<'_>) -> Self {
         let status = Status::of_head(terms.protocol, response.status(), response.headers());
         Self {
             outcome: status.outcome(response.headers()),
@@ -373,6 +417,7 @@ impl Flow {
         Self {
             deadlines: Deadlines::new(outgoing.brought, edge.config.policy.call_timeout, now),
             started: now,
+            now,
             edge,
             outgoing,
             tried: Tried::default(),
@@ -382,8 +427,8 @@ impl Flow {
         }
     }
 
-    fn ask_breaker(&self, now: Timestamp) -> Result<Passage, CallError> {
-        let (verdict, transition) = self.edge.state.breaker.ask(now, &mut ThreadRng);
+    fn ask_breaker(&self) -> Result<Passage, CallError> {
+        let (verdict, transition) = self.edge.state.breaker.ask(self.now, &mut ThreadRng);
         self.edge.breaker_changed(transition);
         match verdict {
             Verdict::Pass => Ok(Passage::Free),
@@ -395,7 +440,7 @@ impl Flow {
     pub(crate) fn terms(&self) -> Terms<'_> {
         Terms {
             intent: self.outgoing.intent,
-            keep_host: self.outgoing.keep_host,
+            keep_host: self.outgoing.keeps_host(),
             protocol: self.outgoing.protocol,
             deadlines: self.deadlines,
             attempt_timeout: self.edge.config.policy.attempt_timeout,
@@ -421,21 +466,41 @@ impl Flow {
         may_retry || matches!(config.fallback, Some(Fallback::App(_)))
     }
 
+    /// After an attempt: how long to wait before another one, or the result.
+    fn decide(
+        &mut self,
+        sent: Result<Answered, Failure>,
+    ) -> ControlFlow<Result<Answered, CallError>, Duration> {
+        match sent {
+            Ok(mut answered) => match self.wait_after_answer(&answered) {
+                Some(wait) => {
+                    answered.attempt.settle(Outcome::Failure, self.now);
+                    ControlFlow::Continue(wait)
+                }
+                None => ControlFlow::Break(Ok(answered)),
+            },
+            Err(failure) => match self.wait_after_failure(&failure) {
+                Some(wait) => ControlFlow::Continue(wait),
+                None => ControlFlow::Break(Err(self.failed(&failure))),
+            },
+        }
+    }
+
     /// How long to wait before another attempt after an answer; `None` when the answer is passed on.
-    fn wait_after_answer(&self, answered: &Answered, now: Timestamp) -> Option<Duration> {
+    fn wait_after_answer(&self, answered: &Answered) -> Option<Duration> {
         let retry_on = &self.edge.config.policy.retry.retry_on;
         if answered.outcome == Outcome::Rejected || !answered.status.is_retried(retry_on) {
             return None;
         }
-        self.wait(Retryability::IfIdempotent, now)
+        self.wait(Retryability::IfIdempotent)
     }
 
     /// How long to wait before another attempt after a failure; `None` when there is none.
-    fn wait_after_failure(&mut self, failure: &Failure, now: Timestamp) -> Option<Duration> {
+    fn wait_after_failure(&mut self, failure: &Failure) -> Option<Duration> {
         if failure.reason.retryability() == Retryability::Never {
             return None;
         }
-        let another = self.outgoing.is_repeatable() && self.edge.callee.has_untried(&self.tried, now);
+        let another = self.outgoing.is_repeatable() && self.edge.callee.has_untried(&self.tried, self.now);
         if failure.reason == Reason::ConnectFailed && another {
             // Nobody was burdened: the next replica is asked at once, and it counts for nothing.
             self.attempts -= 1;
@@ -446,23 +511,23 @@ impl Flow {
         } else {
             failure.reason.retryability()
         };
-        self.wait(retryability, now)
+        self.wait(retryability)
     }
 
-    fn wait(&self, retryability: Retryability, now: Timestamp) -> Option<Duration> {
+    fn wait(&self, retryability: Retryability) -> Option<Duration> {
         let ended = Ended {
             outcome: Outcome::Failure,
             retryability,
             idempotent: self.outgoing.idempotent,
             attempts: self.attempts,
-            left: self.deadlines.effective.left(now),
+            left: self.deadlines.effective.left(self.now),
         };
         let decision = self.edge.config.policy.retry.decide(ended, &mut ThreadRng);
         let Decision::Retry { wait } = decision else {
             return None;
         };
         // Charged now and not when the wait is over, or waiting retries would overshoot the budget.
-        if !self.outgoing.is_repeatable() || !self.edge.state.budget.withdraw(now) {
+        if !self.outgoing.is_repeatable() || !self.edge.state.budget.withdraw(self.now) {
             return None;
         }
         self.edge.stats.retries.increment();

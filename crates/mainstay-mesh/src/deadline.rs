@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mainstay_base::{Deadline, Timestamp};
 
+use crate::headers::once;
+
 /// Milliseconds that are left when the request is sent.
 pub(crate) const DEADLINE_MS: HeaderName = HeaderName::from_static("mainstay-deadline-ms");
 /// The same in gRPC's own words.
@@ -56,11 +58,13 @@ impl Deadlines {
     pub(crate) fn write(self, headers: &mut HeaderMap, attempt_timeout: Duration, now: Timestamp) {
         let left = self.effective.left(now).min(attempt_timeout);
         let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        headers.insert(DEADLINE_MS, HeaderValue::from(left_ms));
-        if let (Some(brought), true) = (self.brought, headers.contains_key(GRPC_TIMEOUT)) {
+        headers.insert(DEADLINE_MS, once(HeaderValue::from(left_ms)));
+        if let Some(brought) = self.brought
+            && headers.contains_key(GRPC_TIMEOUT)
+        {
             let (amount, unit) = Deadline::grpc_timeout(brought.left(now));
             if let Ok(value) = HeaderValue::try_from(format!("{amount}{unit}")) {
-                headers.insert(GRPC_TIMEOUT, value);
+                headers.insert(GRPC_TIMEOUT, once(value));
             }
         }
     }

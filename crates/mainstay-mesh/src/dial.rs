@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::Body;
 use crate::origin::{External, Place};
+use crate::socket::Socket;
 use crate::tls::{self, Offer};
 use crate::topology::CONNECT_TIMEOUT;
 
@@ -41,7 +42,10 @@ pub(crate) enum Intent {
 /// Opens a connection. Must run on the worker that is to drive it.
 pub(crate) async fn open(place: Place, intent: Intent) -> io::Result<Connection> {
     match place {
-        Place::App(address) => handshake(connect(address).await?, intent, intent == Intent::Http2).await,
+        Place::App(address) => {
+            let stream = Socket(connect(address).await?);
+            handshake(stream, intent, intent == Intent::Http2).await
+        }
         Place::External(external) => open_external(&external, intent).await,
     }
 }
@@ -49,7 +53,7 @@ pub(crate) async fn open(place: Place, intent: Intent) -> io::Result<Connection>
 async fn open_external(external: &Arc<External>, intent: Intent) -> io::Result<Connection> {
     let stream = external.connect().await?;
     if !external.tls {
-        return handshake(stream, intent, intent == Intent::Http2).await;
+        return handshake(Socket(stream), intent, intent == Intent::Http2).await;
     }
     let offer = match intent {
         Intent::Any => Offer::Both,

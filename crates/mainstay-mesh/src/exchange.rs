@@ -82,7 +82,7 @@ impl Inner {
         &self,
         attempt: &mut AttemptRecord,
         request: &mut Option<Request<Body>>,
-        terms: Terms<'_>,
+        terms: &Terms<'_>,
     ) -> Result<Response<Incoming>, Failure> {
         let mut stale = 0;
         loop {
@@ -97,7 +97,8 @@ impl Inner {
                 // Boxed, because it is rare and its size would be carried by every call.
                 None => Box::pin(self.opened(attempt, terms)).await?,
             };
-            let sending = lease.send(request, attempt, terms.keep_host)?;
+            // Pinned here, because a future that is passed on is held twice.
+            let sending = pin!(lease.send(request, attempt, terms.keep_host)?);
             match terms.wait(self, attempt.started, sending, request).await {
                 Err(_) if request.is_some() && !is_new => stale += 1,
                 answered => return answered,
@@ -106,7 +107,7 @@ impl Inner {
     }
 
     /// A new connection.
-    async fn opened(&self, attempt: &AttemptRecord, terms: Terms<'_>) -> Result<Lease, Failure> {
+    async fn opened(&self, attempt: &AttemptRecord, terms: &Terms<'_>) -> Result<Lease, Failure> {
         let AttemptRecord { replica, worker, .. } = attempt;
         let opening = async {
             // A shared connection that somebody else opened in the meantime will do.
@@ -265,13 +266,12 @@ impl Terms<'_> {
 
     /// Waits for the head of the answer, for as long as that is of use. What was not sent comes back in `unsent`.
     async fn wait(
-        self,
+        &self,
         mesh: &Inner,
         started: Timestamp,
-        sending: impl Future<Output = Sent>,
+        mut sending: Pin<&mut impl Future<Output = Sent>>,
         unsent: &mut Option<Request<Body>>,
     ) -> Result<Response<Incoming>, Failure> {
-        let mut sending = pin!(sending);
         let mut until = self.until(started);
         loop {
             match timeout_at(mesh.clock.instant(until).into(), sending.as_mut()).await {

@@ -36,8 +36,7 @@ pub(crate) async fn answer(mesh: &Inner, flow: &mut Flow) -> Option<Response<Bod
 /// Makes the same call to another app. A fallback has no fallback of its own, or two of them could go in circles.
 async fn ask(mesh: &Inner, flow: &mut Flow, app: &AppId) -> Option<Response<Body>> {
     let edge = mesh.directory.declared(&flow.edge.config.caller, app)?;
-    let mut outgoing = flow.outgoing.take_repeatable()?;
-    outgoing.redirect(&edge);
+    let outgoing = flow.outgoing.take_repeatable()?;
     let mut flow = Flow::new(edge, outgoing, mesh.clock.now());
     // Boxed, because a call contains its fallback.
     let answer = Box::pin(mesh.make(&mut flow, false)).await;

@@ -30,34 +30,39 @@ const LOOPBACK_FORWARDED: HeaderValue = HeaderValue::from_static("for=127.0.0.1;
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
 
+/// The headers that this hop adds to a request, or a few less.
+pub(crate) const ADDED: usize = 12;
+
 /// Takes out what is meant for this connection only (RFC 9110, 7.6.1) and what `connection` names, in both directions.
 /// `te: trailers` stays: this hop passes trailers on, and gRPC insists on it.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let connection = headers.get_all(CONNECTION).iter();
-    let named: Vec<_> = connection
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-        .collect();
+    let named: Vec<_> = headers.get_all(CONNECTION).iter().flat_map(named_by).collect();
     for name in named {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        // `100 Continue` was this hop's to answer.
-        EXPECT,
-    ] {
+    // Looking at the few that there are is much cheaper than looking for each that there might be.
+    while let Some(name) = first_hop_by_hop(headers) {
         headers.remove(name);
     }
-    if headers.get(TE).is_some_and(|value| value != TRAILERS) {
-        headers.remove(TE);
-    }
+}
+
+/// The headers that `connection` names, but for the usual words, which name none or one that goes in any case.
+fn named_by(connection: &HeaderValue) -> impl Iterator<Item = HeaderName> {
+    let words = connection.to_str().unwrap_or_default().split(',').map(str::trim);
+    let usual = ["keep-alive", "close", "upgrade", "te"];
+    words
+        .filter(move |word| !usual.iter().any(|usual| word.eq_ignore_ascii_case(usual)))
+        .filter_map(|word| HeaderName::try_from(word).ok())
+}
+
+fn first_hop_by_hop(headers: &HeaderMap) -> Option<HeaderName> {
+    let found = headers.iter().find(|(name, value)| match **name {
+        // `100 Continue`, which `expect` asks for, was this hop's to answer.
+        CONNECTION | PROXY_AUTHENTICATE | PROXY_AUTHORIZATION | TRANSFER_ENCODING | UPGRADE | EXPECT => true,
+        TE => *value != TRAILERS,
+        _ => **name == KEEP_ALIVE || **name == PROXY_CONNECTION,
+    });
+    found.map(|(name, _)| name.clone())
 }
 
 /// Tells the callee who calls whom, in place of whatever the caller says about that; proves it with the callee's token.
@@ -80,10 +85,10 @@ pub(crate) fn introduce(headers: &mut HeaderMap, edge: &Edge) {
 
 /// The priority that an app names for its call. Whoever comes through a front door has no say.
 pub(crate) fn priority(headers: &HeaderMap, client: Option<&Client>) -> Option<Priority> {
-    let word = headers.get(MAINSTAY_PRIORITY)?.to_str().ok()?;
     if client.is_some() {
         return None;
     }
+    let word = headers.get(MAINSTAY_PRIORITY)?.to_str().ok()?;
     Priority::from_word(word)
 }
 
@@ -95,6 +100,13 @@ pub(crate) fn prioritize(headers: &mut HeaderMap, priority: Priority) {
     } else {
         headers.insert(MAINSTAY_PRIORITY, HeaderValue::from_static(priority.as_str()));
     }
+}
+
+/// Marks a value that no other request has: HTTP/2 then sends it without remembering it (RFC 7541, 6.2.3). Remembered, such
+/// values push those out of the table that every request has.
+pub(crate) fn once(mut value: HeaderValue) -> HeaderValue {
+    value.set_sensitive(true);
+    value
 }
 
 /// Gives a request of HTTP/2, which names its host elsewhere, a `host` like any other.

@@ -30,7 +30,7 @@ impl Inner {
             upload: None,
             ..flow.terms()
         };
-        let mut request = Some(flow.outgoing.request(true, self.clock)?);
+        let mut request = Some(flow.outgoing.request(&edge, true, self.clock)?);
         let mut first = std::pin::pin!(self.perform(terms, attempt, &mut request));
         let result = match tokio::time::timeout(delay, first.as_mut()).await {
             Ok(result) => result,
@@ -38,7 +38,7 @@ impl Inner {
                 None => first.await,
                 Some(attempt) => {
                     edge.stats.hedges.increment();
-                    let mut request = Some(flow.outgoing.request(true, self.clock)?);
+                    let mut request = Some(flow.outgoing.request(&edge, true, self.clock)?);
                     let mut second = std::pin::pin!(self.perform(terms, attempt, &mut request));
                     tokio::select! {
                         biased;

@@ -44,12 +44,14 @@ pub(crate) enum Status {
 impl Status {
     /// Reads the head of an answer.
     pub(crate) fn of_head(protocol: Protocol, status: StatusCode, headers: &HeaderMap) -> Self {
-        match (protocol, grpc_code(headers)) {
-            (Protocol::Http, _) => Self::Http(status),
-            (Protocol::Grpc, Some(code)) => Self::Grpc(code),
-            (Protocol::Grpc, None) if status.is_success() => Self::GrpcPending,
+        if protocol == Protocol::Http {
+            return Self::Http(status);
+        }
+        match grpc_code(headers) {
+            Some(code) => Self::Grpc(code),
+            None if status.is_success() => Self::GrpcPending,
             // Something in between answered that speaks no gRPC; the same table as gRPC's own clients use.
-            (Protocol::Grpc, None) => Self::Grpc(match status.as_u16() {
+            None => Self::Grpc(match status.as_u16() {
                 400 => grpc::INTERNAL,
                 401 => grpc::UNAUTHENTICATED,
                 403 => grpc::PERMISSION_DENIED,

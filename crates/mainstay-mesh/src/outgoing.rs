@@ -1,14 +1,16 @@
 //! The request of a call: what each attempt is made of.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::{InvalidUri, PathAndQuery};
-use http::{Extensions, Method, Request};
+use http::{Extensions, HeaderMap, Method, Request};
 use http_body::Body as _;
 use mainstay_base::{Deadline, Priority, SystemClock, Timestamp};
 
 use crate::dial::Intent;
-use crate::edge::Edge;
+use crate::edge::{Client, Edge};
 use crate::exchange::Failure;
 use crate::span::Span;
 use crate::trace::TraceContext;
@@ -16,17 +18,18 @@ use crate::upgrade::{self, Upgrade};
 use crate::upload::Upload;
 use crate::{AppProtocol, Body, Call, CallError, Protocol, Reason, deadline, headers, judge};
 
-/// The request of a call, ready to be sent to any replica.
+/// The request of a call, from which that of each attempt is made.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     /// `None` once it was given away for good.
-    head: Option<Parts>,
+    head: Option<Head>,
     payload: Payload,
     upgrade: Option<Upgrade>,
+    /// The client behind a front door.
+    client: Option<Arc<Client>>,
     pub(crate) protocol: Protocol,
     pub(crate) takes_fixed_answer: bool,
     pub(crate) intent: Intent,
-    pub(crate) keep_host: bool,
     /// Whether doing it twice is as good as once.
     pub(crate) idempotent: bool,
     pub(crate) priority: Priority,
@@ -34,6 +37,15 @@ pub(crate) struct Outgoing {
     pub(crate) brought: Option<Deadline>,
     /// The call's own span, where it is recorded.
     pub(crate) trace: Option<TraceContext>,
+}
+
+/// The head of a request without what was meant for this hop alone.
+#[derive(Debug)]
+struct Head {
+    parts: Parts,
+    /// Whether it tells already by whom it came. That is added to every attempt's own copy, which is cheaper than
+    /// copying it.
+    is_forwarded: bool,
 }
 
 /// The body of a request.
@@ -68,8 +80,8 @@ impl Outgoing {
                 .map_err(|error: InvalidUri| malformed(&error))?;
         }
         let brought = deadline::read(&head.headers, now).map_err(|error| malformed(&error))?;
-        let client = call.caller.client.as_deref();
-        let priority = headers::priority(&head.headers, client).unwrap_or(edge.config.priority);
+        let client = call.caller.client;
+        let priority = headers::priority(&head.headers, client.as_deref()).unwrap_or(edge.config.priority);
         let speaks_http2 = matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc));
         let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2);
         head.extensions = Extensions::new();
@@ -82,12 +94,6 @@ impl Outgoing {
             Intent::Any
         };
         headers::strip_hop_by_hop(&mut head.headers);
-        headers::forward(&mut head.headers, client);
-        headers::introduce(&mut head.headers, edge);
-        headers::prioritize(&mut head.headers, priority);
-        if let Some(upgrade) = &upgrade {
-            upgrade.announce(&mut head.headers);
-        }
         let idempotent = judge::is_idempotent(&head.method, &head.headers);
         Ok(Self {
             payload: Payload::new(body, idempotent || intent == Intent::Http2, now),
@@ -95,12 +101,15 @@ impl Outgoing {
             protocol: call.protocol,
             takes_fixed_answer: call.takes_fixed_answer,
             intent,
-            keep_host: client.is_some(),
+            client,
             idempotent,
             priority,
             brought,
             trace: None,
-            head: Some(head),
+            head: Some(Head {
+                parts: head,
+                is_forwarded: false,
+            }),
         })
     }
 
@@ -110,13 +119,14 @@ impl Outgoing {
             head: self.head.take(),
             payload: std::mem::replace(&mut self.payload, Payload::None),
             upgrade: self.upgrade.take(),
+            client: self.client.take(),
             ..*self
         })
     }
 
     /// Begins the span of the call and makes sure that the request carries a trace.
     pub(crate) fn begin_span(&mut self, edge: &Edge, now: Timestamp) -> Option<Box<Span>> {
-        let head = self.head.as_mut()?;
+        let head = &mut self.head.as_mut()?.parts;
         let span = edge
             .spans
             .begin_call(&mut head.headers, &head.method, &head.uri, now);
@@ -124,26 +134,39 @@ impl Outgoing {
         span
     }
 
-    /// Turns to another callee.
-    pub(crate) fn redirect(&mut self, edge: &Edge) {
-        if let Some(head) = &mut self.head {
-            headers::introduce(&mut head.headers, edge);
-        }
-    }
-
-    /// The request for the next attempt. With `keep` there can be a further one.
+    /// The request for the next attempt on `edge`, with all that every hop adds. With `keep` there can be a further one.
     ///
     /// # Errors
     /// When it was given away.
-    pub(crate) fn request(&mut self, keep: bool, clock: SystemClock) -> Result<Request<Body>, Failure> {
-        let head = if keep { self.head.clone() } else { self.head.take() };
-        let head = head.ok_or(Reason::Internal)?;
+    pub(crate) fn request(
+        &mut self,
+        edge: &Edge,
+        keep: bool,
+        clock: SystemClock,
+    ) -> Result<Request<Body>, Failure> {
+        let head = if keep {
+            self.head.as_ref().map(Head::copy)
+        } else {
+            self.head.take()
+        };
+        let Head {
+            mut parts,
+            is_forwarded,
+        } = head.ok_or(Reason::Internal)?;
+        if !is_forwarded {
+            headers::forward(&mut parts.headers, self.client.as_deref());
+        }
+        headers::introduce(&mut parts.headers, edge);
+        headers::prioritize(&mut parts.headers, self.priority);
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.announce(&mut parts.headers);
+        }
         let body = match &self.payload {
             Payload::None => Body::empty(),
             Payload::Memory(bytes) => Body::full(bytes.clone()),
             Payload::Upload(upload) => Body::upload(upload.reader(clock)),
         };
-        Ok(Request::from_parts(head, body))
+        Ok(Request::from_parts(parts, body))
     }
 
     /// Whether two attempts can be made at a time: doing it twice is as good as once, and both have the whole request.
@@ -151,10 +174,18 @@ impl Outgoing {
         self.idempotent && self.upload().is_none() && self.upgrade.is_none()
     }
 
+    /// Whether the callee sees the client's `host` instead of its own address.
+    pub(crate) fn keeps_host(&self) -> bool {
+        self.client.is_some()
+    }
+
     /// Takes a request back of which nothing was sent.
     pub(crate) fn restore(&mut self, unsent: Request<Body>) {
-        let (head, _) = unsent.into_parts();
-        self.head = Some(head);
+        let (parts, _) = unsent.into_parts();
+        self.head = Some(Head {
+            parts,
+            is_forwarded: true,
+        });
     }
 
     /// Whether there can be another attempt.
@@ -185,6 +216,20 @@ impl Outgoing {
     /// The upgrade that the caller asks for.
     pub(crate) fn take_upgrade(&mut self) -> Option<Upgrade> {
         self.upgrade.take()
+    }
+}
+
+impl Head {
+    /// A copy with room for what is added. The map's own `clone` has none, and would grow again and again.
+    fn copy(&self) -> Self {
+        let mut parts = Request::new(()).into_parts().0;
+        parts.method = self.parts.method.clone();
+        parts.uri = self.parts.uri.clone();
+        parts.headers = HeaderMap::with_capacity(self.parts.headers.len() + headers::ADDED);
+        for (name, value) in &self.parts.headers {
+            parts.headers.append(name, value.clone());
+        }
+        Self { parts, ..*self }
     }
 }
 

@@ -265,9 +265,8 @@ impl AttemptRecord {
     }
 
     /// The answer has ended, so the connection is good for another request.
-    pub(crate) fn reuse_line(&mut self) {
+    pub(crate) fn reuse_line(&mut self, now: Timestamp) {
         if let Some(Line::Http1(sender)) = self.line.take() {
-            let now = self.edge.clock.now();
             self.replica.pool.put(self.worker, sender, now);
         }
     }

@@ -2,6 +2,8 @@
 
 use http::HeaderValue;
 
+use crate::headers::once;
+
 /// Where a call stands in its trace (W3C Trace Context, level 1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
@@ -68,12 +70,12 @@ impl TraceContext {
         let (trace_id, after_trace) = after_version.split_at_mut(32);
         let (_, span_and_flags) = after_trace.split_at_mut(1);
         let (span_id, flags) = span_and_flags.split_at_mut(16);
-        write_hex(self.trace_id, trace_id);
-        write_hex(u128::from(self.span_id), span_id);
+        write_hex(&self.trace_id.to_be_bytes(), trace_id);
+        write_hex(&self.span_id.to_be_bytes(), span_id);
         if let (true, Some(last)) = (self.sampled, flags.last_mut()) {
             *last = b'1';
         }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        once(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("")))
     }
 }
 
@@ -89,16 +91,11 @@ fn hex(digits: &[u8]) -> Option<u64> {
     })
 }
 
-/// Writes `value` in hexadecimal, filling `digits` from the right.
-fn write_hex(mut value: u128, digits: &mut [u8]) {
-    for digit in digits.iter_mut().rev() {
-        let nibble = (value & 0xf) as u8;
-        *digit = if nibble < 10 {
-            b'0' + nibble
-        } else {
-            b'a' + nibble - 10
-        };
-        value >>= 4;
+/// Writes `bytes` in hexadecimal, two digits each.
+fn write_hex(bytes: &[u8], digits: &mut [u8]) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    for (byte, pair) in bytes.iter().zip(digits.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0xf)]]);
     }
 }
 
