@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
 use mainstay_base::{Clock, Timestamp};
 use mainstay_policy::Outcome;
 use tokio::time::Sleep;
 
+use crate::incoming::Incoming;
 use crate::judge::Status;
 use crate::record::{AttemptRecord, CallRecord};
 
@@ -88,7 +88,7 @@ impl Answer {
             Some(Ok(_)) if self.incoming.is_end_stream() => self.end(None),
             Some(Ok(_)) => {}
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
+        Poll::Ready(frame)
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

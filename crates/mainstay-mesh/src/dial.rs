@@ -4,16 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::Body;
 use crate::origin::{External, Place};
 use crate::socket::Socket;
 use crate::tls::{self, Offer};
 use crate::topology::CONNECT_TIMEOUT;
+use crate::{Body, http2};
 
 /// The most bytes that an HTTP/1.1 connection buffers, and so the largest head of an answer.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
@@ -25,7 +25,7 @@ pub(crate) enum Connection {
     /// One request at a time.
     Http1(http1::SendRequest<Body>),
     /// Many at a time.
-    Http2(http2::SendRequest<Body>),
+    Http2(http2::Sender),
 }
 
 /// What a connection is wanted for.
@@ -69,10 +69,11 @@ async fn handshake<S>(stream: S, intent: Intent, http2: bool) -> io::Result<Conn
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let stream = TokioIo::new(stream);
     if http2 {
-        return handshake_http2(stream).await.map_err(io::Error::other);
+        let sender = http2::handshake(stream).await.map_err(io::Error::other)?;
+        return Ok(Connection::Http2(sender));
     }
+    let stream = TokioIo::new(stream);
     handshake_http1(stream, intent).await.map_err(io::Error::other)
 }
 
@@ -89,16 +90,6 @@ where
         tokio::spawn(async move { drop(connection.await) });
     }
     Ok(Connection::Http1(sender))
-}
-
-async fn handshake_http2<S>(stream: S) -> hyper::Result<Connection>
-where
-    S: Read + Write + Send + Unpin + 'static,
-{
-    let builder = http2::Builder::new(TokioExecutor::new());
-    let (sender, connection) = builder.handshake(stream).await?;
-    tokio::spawn(async move { drop(connection.await) });
-    Ok(Connection::Http2(sender))
 }
 
 /// Opens a TCP connection. Bounded by [`CONNECT_TIMEOUT`].

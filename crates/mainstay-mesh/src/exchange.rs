@@ -1,6 +1,5 @@
 //! One attempt: a connection, the request on it, the head of the answer.
 
-use std::error::Error as _;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
@@ -8,21 +7,21 @@ use std::time::Duration;
 
 use http::uri::Authority;
 use http::{Request, Response, Version, header};
-use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::client::conn::{TrySendError, http1};
 use mainstay_base::{Clock, Deadline, Timestamp};
 use pin_project_lite::pin_project;
 use tokio::time::timeout_at;
 
 use crate::deadline::Deadlines;
 use crate::dial::{self, Connection, Intent};
+use crate::incoming::Incoming;
 use crate::mesh::Inner;
 use crate::origin::Origin;
 use crate::pool::Stream;
 use crate::record::{AttemptRecord, Line};
 use crate::replica::Replica;
 use crate::upload::{Progress, Upload};
-use crate::{Body, Protocol, Reason};
+use crate::{Body, Protocol, Reason, http2};
 
 /// How long a caller over HTTP may pause while it sends its body. A gRPC caller may pause for as long as it likes: its
 /// stream is a conversation.
@@ -51,6 +50,8 @@ pub(crate) struct Failure {
     pub(crate) cause: Option<io::Error>,
     /// The callee has certainly not acted on the request.
     pub(crate) unprocessed: bool,
+    /// Nor does that say anything about the callee: it closed the connection in good order, and another one will do.
+    pub(crate) goes_away: bool,
 }
 
 impl From<Reason> for Failure {
@@ -59,18 +60,77 @@ impl From<Reason> for Failure {
             reason,
             cause: None,
             unprocessed: false,
+            goes_away: false,
         }
     }
 }
 
-/// What hyper says in the end: the head of an answer, or an error with the request if nothing of it was sent.
-type Sent = Result<Response<Incoming>, TrySendError<Request<Body>>>;
+/// What becomes of a request on a connection: the head of an answer, perhaps with the rest of the request, or nothing.
+type Sent = Result<(Response<Incoming>, Option<Box<http2::Upload>>), Broken>;
+
+/// Why a connection gave no answer.
+#[derive(Debug)]
+struct Broken {
+    /// The request if nothing of it was sent.
+    unsent: Option<Box<Request<Body>>>,
+    reason: Reason,
+    /// The peer has said that it did not act on the request.
+    refused: bool,
+    /// It closes the connection in good order.
+    goes_away: bool,
+    cause: io::Error,
+}
+
+impl From<TrySendError<Request<Body>>> for Broken {
+    fn from(mut error: TrySendError<Request<Body>>) -> Self {
+        let unsent = error.take_message().map(Box::new);
+        let error = error.into_error();
+        let reason = if error.is_user() {
+            Reason::RequestBody
+        } else if error.is_parse() {
+            Reason::Garbage
+        } else {
+            Reason::Broken
+        };
+        Self {
+            unsent,
+            reason,
+            refused: false,
+            goes_away: false,
+            cause: io::Error::other(error.to_string()),
+        }
+    }
+}
+
+impl From<http2::Broken> for Broken {
+    fn from(broken: http2::Broken) -> Self {
+        let goes_away = |error: &h2::Error| {
+            error.is_remote() && error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+        };
+        let (reason, refused, goes_away) = match &broken {
+            http2::Broken::Unsent(_, error) => (Reason::Broken, true, goes_away(error)),
+            http2::Broken::Stream(error) => (Reason::Broken, was_refused(error), goes_away(error)),
+            http2::Broken::Upload(_) => (Reason::RequestBody, false, false),
+        };
+        let (unsent, cause) = match broken {
+            http2::Broken::Unsent(request, error) => (Some(request), io::Error::other(error)),
+            other => (None, other.into()),
+        };
+        Self {
+            unsent,
+            reason,
+            refused,
+            goes_away,
+            cause,
+        }
+    }
+}
 
 /// A connection, or a part of one, for one request.
 #[derive(Debug)]
 enum Lease {
     Http1(http1::SendRequest<Body>),
-    Http2(http2::SendRequest<Body>, Stream),
+    Http2(http2::Sender, Stream),
 }
 
 impl Inner {
@@ -101,7 +161,16 @@ impl Inner {
             let sending = pin!(lease.send(request, attempt, terms.keep_host)?);
             match terms.wait(self, attempt.started, sending, request).await {
                 Err(_) if request.is_some() && !is_new => stale += 1,
-                answered => return answered,
+                Err(failure) => return Err(failure),
+                Ok((response, upload)) => {
+                    if let Some(upload) = upload
+                        && let Some(runtime) = self.workers.runtime(attempt.worker)
+                    {
+                        // A task of its own, because an answer that is not read must not hold up the request.
+                        attempt.uploads_on(runtime.spawn(upload.finish()).abort_handle());
+                    }
+                    return Ok(response);
+                }
             }
         }
     }
@@ -168,23 +237,28 @@ fn waiting(replica: &Replica, worker: usize, now: Timestamp, intent: Intent) -> 
 pin_project! {
     /// A request under way on a connection of either kind.
     #[project = SendingOf]
-    enum Sending<A, B> {
+    enum Sending<A> {
         Http1 { #[pin] answer: A },
-        Http2 { #[pin] answer: B },
+        Http2 { #[pin] answer: http2::Exchange },
     }
 }
 
-impl<A, B> Future for Sending<A, B>
+impl<A> Future for Sending<A>
 where
-    A: Future,
-    B: Future<Output = A::Output>,
+    A: Future<Output = Result<Response<hyper::body::Incoming>, TrySendError<Request<Body>>>>,
 {
-    type Output = A::Output;
+    type Output = Sent;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<A::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Sent> {
         match self.project() {
-            SendingOf::Http1 { answer } => answer.poll(context),
-            SendingOf::Http2 { answer } => answer.poll(context),
+            SendingOf::Http1 { answer } => answer.poll(context).map(|answer| {
+                let answer = answer.map_err(Broken::from)?;
+                Ok((answer.map(Incoming::Http1), None))
+            }),
+            SendingOf::Http2 { answer } => answer.poll(context).map(|answer| {
+                let (answer, upload) = answer.map_err(Broken::from)?;
+                Ok((answer.map(Incoming::Http2), upload))
+            }),
         }
     }
 }
@@ -209,9 +283,9 @@ impl Lease {
                 attempt.sent_on(Line::Http1(sender));
                 Sending::Http1 { answer }
             }
-            Self::Http2(mut sender, stream) => {
-                let answer = sender.try_send_request(request);
+            Self::Http2(sender, stream) => {
                 attempt.sent_on(Line::Http2(stream));
+                let answer = http2::Exchange::Begins(sender, request);
                 Sending::Http2 { answer }
             }
         })
@@ -271,15 +345,12 @@ impl Terms<'_> {
         started: Timestamp,
         mut sending: Pin<&mut impl Future<Output = Sent>>,
         unsent: &mut Option<Request<Body>>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<(Response<Incoming>, Option<Box<http2::Upload>>), Failure> {
         let mut until = self.until(started);
         loop {
             match timeout_at(mesh.clock.instant(until).into(), sending.as_mut()).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(mut error)) => {
-                    *unsent = error.take_message();
-                    return Err(self.broken(&error.into_error(), unsent.is_some()));
-                }
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(broken)) => return Err(self.broken(broken, unsent)),
                 Err(_) => until = self.extended(started, mesh.clock.now())?,
             }
         }
@@ -312,34 +383,28 @@ impl Terms<'_> {
         }
     }
 
-    /// Reads why the connection gave no answer.
-    fn broken(&self, error: &hyper::Error, is_unsent: bool) -> Failure {
+    /// Reads why the connection gave no answer. What was not sent goes back to `unsent`.
+    fn broken(&self, broken: Broken, unsent: &mut Option<Request<Body>>) -> Failure {
         let upload_broke = self
             .upload
             .is_some_and(|upload| upload.progress() == Progress::Broken);
-        let reason = if upload_broke || error.is_user() {
-            Reason::RequestBody
-        } else if error.is_parse() {
-            Reason::Garbage
-        } else {
-            Reason::Broken
-        };
+        *unsent = broken.unsent.map(|request| *request);
         Failure {
-            unprocessed: is_unsent || was_refused(error),
-            cause: Some(io::Error::other(error.to_string())),
-            reason,
+            reason: if upload_broke {
+                Reason::RequestBody
+            } else {
+                broken.reason
+            },
+            unprocessed: unsent.is_some() || broken.refused,
+            goes_away: broken.goes_away,
+            cause: Some(broken.cause),
         }
     }
 }
 
 /// Whether an HTTP/2 peer has said that it did not act on the request (RFC 9113, 8.7): it refused the stream, or it
 /// goes away and the stream came too late.
-fn was_refused(error: &hyper::Error) -> bool {
-    let error = error
-        .source()
-        .and_then(|source| source.downcast_ref::<h2::Error>());
-    error.is_some_and(|error| {
-        let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-        error.is_remote() && (refused || error.is_go_away())
-    })
+fn was_refused(error: &h2::Error) -> bool {
+    let is_refusal = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    error.is_remote() && (is_refusal || error.is_go_away())
 }

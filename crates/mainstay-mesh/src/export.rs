@@ -10,12 +10,13 @@ use http::header::{CONTENT_TYPE, HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Request, Response, Version};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use prost::Message;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::dial::{self, Connection, Intent};
+use crate::http2::Exchange;
+use crate::incoming::Incoming;
 use crate::origin::Origin;
 use crate::otlp;
 use crate::span::Spans;
@@ -131,15 +132,17 @@ impl Collector {
         let intent = if self.grpc { Intent::Http2 } else { Intent::Any };
         let response = match dial::open(self.origin.place.clone(), intent).await? {
             Connection::Http1(mut sender) => {
-                let request = self.request(message, false)?;
-                sender.send_request(request).await
+                let answer = sender.send_request(self.request(message, false)?).await;
+                answer.map_err(io::Error::other)?.map(Incoming::Http1)
             }
-            Connection::Http2(mut sender) => {
-                let request = self.request(message, true)?;
-                sender.send_request(request).await
+            Connection::Http2(sender) => {
+                let exchange = Exchange::Begins(sender, self.request(message, true)?);
+                // An answer that comes before the end of the request is a refusal.
+                let (answer, _upload) = exchange.await?;
+                answer.map(Incoming::Http2)
             }
         };
-        self.accepted(response.map_err(io::Error::other)?).await
+        self.accepted(response).await
     }
 
     fn request(&self, message: Vec<u8>, is_http2: bool) -> io::Result<Request<Body>> {

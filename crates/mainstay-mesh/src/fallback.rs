@@ -3,7 +3,7 @@
 use http::{HeaderName, HeaderValue, Response, header};
 use mainstay_base::{AppId, Clock};
 
-use crate::call::Flow;
+use crate::flow::Flow;
 use crate::mesh::Inner;
 use crate::{Body, Fallback};
 

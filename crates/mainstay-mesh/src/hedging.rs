@@ -5,9 +5,10 @@ use std::time::Duration;
 use mainstay_base::Clock;
 use mainstay_policy::Outcome;
 
-use crate::call::{Answered, Flow};
+use crate::call::Answered;
 use crate::choose::Choice;
 use crate::exchange::{Failure, Terms};
+use crate::flow::Flow;
 use crate::mesh::Inner;
 use crate::record::AttemptRecord;
 

@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http1;
 use mainstay_base::Timestamp;
 
-use crate::Body;
+use crate::{Body, http2};
 
 /// The most HTTP/1.1 connections of a shard that wait.
 const MAX_IDLE: usize = 128;
 
-/// The streams that a shared connection carries before another one is opened: what servers usually allow
-/// (RFC 9113, 6.5.2 recommends no less).
+/// The streams that a shared connection carries before another one is opened, where the peer allows no less: what
+/// servers usually allow (RFC 9113, 6.5.2 recommends it).
 const STREAMS_PER_CONNECTION: usize = 100;
 
 /// The most HTTP/2 connections of a shard; past that their streams wait for each other.
@@ -47,7 +47,7 @@ struct Idle {
 /// A connection that carries many requests at a time.
 #[derive(Clone, Debug)]
 struct Shared {
-    sender: http2::SendRequest<Body>,
+    sender: http2::Sender,
     streams: Arc<AtomicUsize>,
 }
 
@@ -62,9 +62,19 @@ impl Drop for Stream {
 }
 
 impl Shared {
-    fn stream(&self) -> (http2::SendRequest<Body>, Stream) {
+    fn stream(&self) -> (http2::Sender, Stream) {
         self.streams.fetch_add(1, Ordering::Relaxed);
         (self.sender.clone(), Stream(self.streams.clone()))
+    }
+
+    fn is_open(&mut self) -> bool {
+        http2::is_open(&mut self.sender)
+    }
+
+    fn streams_allowed(&self) -> usize {
+        http2::streams_allowed(&self.sender).map_or(STREAMS_PER_CONNECTION, |streams| {
+            streams.min(STREAMS_PER_CONNECTION)
+        })
     }
 
     fn load(&self) -> usize {
@@ -117,13 +127,17 @@ impl Pool {
 
     /// A stream on a shared connection: on the first that has room, or on the least busy one when no more may be
     /// opened. `None` says to open one.
-    pub(crate) fn stream(&self, worker: usize) -> Option<(http2::SendRequest<Body>, Stream)> {
+    pub(crate) fn stream(&self, worker: usize) -> Option<(http2::Sender, Stream)> {
         let mut shard = self.shard(worker)?;
-        let has_room = |shared: &&Shared| shared.load() < STREAMS_PER_CONNECTION && shared.sender.is_ready();
-        if let Some(shared) = shard.shared.iter().find(has_room) {
-            return Some(shared.stream());
+        let mut all = shard.shared.iter_mut();
+        let free = all.find_map(|shared| {
+            let has_room = shared.load() < shared.streams_allowed() && shared.is_open();
+            has_room.then(|| shared.stream())
+        });
+        if free.is_some() {
+            return free;
         }
-        shard.shared.retain(|shared| shared.sender.is_ready());
+        shard.shared.retain_mut(Shared::is_open);
         if shard.shared.len() < MAX_SHARED {
             return None;
         }
@@ -135,11 +149,7 @@ impl Pool {
     }
 
     /// Shares a new connection and takes its first stream.
-    pub(crate) fn share(
-        &self,
-        worker: usize,
-        sender: http2::SendRequest<Body>,
-    ) -> (http2::SendRequest<Body>, Stream) {
+    pub(crate) fn share(&self, worker: usize, sender: http2::Sender) -> (http2::Sender, Stream) {
         let shared = Shared {
             sender,
             streams: Arc::default(),
@@ -158,7 +168,7 @@ impl Pool {
                 shard
                     .idle
                     .retain(|idle| !idle.sender.is_closed() && now.since(idle.since) < self.max_idle_age);
-                shard.shared.retain(|shared| shared.sender.is_ready());
+                shard.shared.retain_mut(Shared::is_open);
             }
         }
     }

@@ -11,6 +11,7 @@ use mainstay_policy::Outcome;
 use mainstay_policy::breaker::Verdict;
 use mainstay_policy::ejection::Change;
 use mainstay_policy::gate::Permit;
+use tokio::task::AbortHandle;
 
 use crate::edge::Edge;
 use crate::judge::Status;
@@ -179,6 +180,16 @@ pub(crate) enum Line {
     Http2(#[expect(dead_code, reason = "held for what dropping it does")] Stream),
 }
 
+/// The rest of a request whose answer has begun; dropping it stops it.
+#[derive(Debug)]
+struct Uploading(AbortHandle);
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The record of one attempt: it has a place at the replica.
 #[derive(Debug)]
 pub(crate) struct AttemptRecord {
@@ -190,6 +201,7 @@ pub(crate) struct AttemptRecord {
     /// From the moment the replica had the whole request to the head of its answer.
     latency: Option<Duration>,
     line: Option<Line>,
+    uploading: Option<Uploading>,
     /// Whose connections it uses.
     pub(crate) worker: usize,
     pub(crate) span: Option<Box<Span>>,
@@ -214,6 +226,7 @@ impl AttemptRecord {
             probe,
             latency: None,
             line: None,
+            uploading: None,
             worker,
             span,
             settled: false,
@@ -223,6 +236,11 @@ impl AttemptRecord {
     /// The request goes out on `line`.
     pub(crate) fn sent_on(&mut self, line: Line) {
         self.line = Some(line);
+    }
+
+    /// The answer has begun, and a task goes on with the request.
+    pub(crate) fn uploads_on(&mut self, task: AbortHandle) {
+        self.uploading = Some(Uploading(task));
     }
 
     /// The head of the answer is here; see [`CallRecord::answered`]. A probe is decided now as well.

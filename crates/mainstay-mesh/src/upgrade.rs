@@ -3,13 +3,13 @@
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response};
-use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use mainstay_base::Timestamp;
 use mainstay_policy::Outcome;
 
 use crate::Body;
+use crate::incoming::Incoming;
 use crate::mesh::Inner;
 use crate::record::{AttemptRecord, CallRecord};
 

@@ -10,6 +10,7 @@ mod calls;
 mod deadlines;
 mod externals;
 mod hedging;
+mod http2;
 mod protection;
 mod retries;
 mod signals;
