@@ -14,7 +14,8 @@ use mainstay_policy::limiter::LimitPolicy;
 use tokio::sync::Semaphore;
 
 use crate::support::{
-    App, PATIENCE, TestMesh, answer, app, closed_port, edge, eventually, get, post, target, text, topology,
+    Answer, App, PATIENCE, TestMesh, answer, app, closed_port, edge, eventually, get, post, target, text,
+    topology,
 };
 
 #[tokio::test]
@@ -198,6 +199,62 @@ async fn another_app_may_stand_in() {
     mesh.set_replicas("spare", &[bad.address]);
     let response = mesh.call(get("/")).await.unwrap();
     assert_eq!(text(response).await, "bad");
+}
+
+/// An answer without a body, whose status is told in the way of `protocol`.
+fn status_of(protocol: Protocol, status: &HeaderValue) -> Answer {
+    match protocol {
+        Protocol::Http => answer(status.to_str().unwrap().parse().unwrap(), ""),
+        Protocol::Grpc => Response::builder()
+            .header("grpc-status", status)
+            .body(Full::default())
+            .unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn a_bad_answer_of_another_app_does_not_stand_in() {
+    let http = ["500", "404 stands in", "429", "501"];
+    let grpc = ["14", "5 stands in", "0 stands in", "8", "13", "2", "12"];
+    for (protocol, statuses) in [(Protocol::Grpc, &grpc[..]), (Protocol::Http, &http)] {
+        let bad = HeaderValue::from_static(statuses[0]);
+        let of_back = bad.clone();
+        let back = App::http(move |_| std::future::ready(status_of(protocol, &of_back))).await;
+        let spare = App::http(move |request| {
+            std::future::ready(status_of(protocol, &request.headers()["wanted-status"]))
+        })
+        .await;
+        let mut edge_to_back = edge("front", "back");
+        edge_to_back.fallback = Some(Fallback::App(app("spare")));
+        let mesh = TestMesh::start(Topology {
+            targets: vec![target("back"), target("spare")],
+            edges: vec![edge_to_back, edge("front", "spare")],
+            ..Topology::default()
+        });
+        mesh.set_replicas("back", &[back.address]);
+        mesh.set_replicas("spare", &[spare.address]);
+        for (calls, case) in (1..).zip(statuses) {
+            let (wanted, stands_in) = case
+                .split_once(' ')
+                .map_or((*case, false), |(wanted, _)| (wanted, true));
+            let request = Request::post("/").header("wanted-status", wanted);
+            let request = request.body(Body::empty()).unwrap();
+            let response = mesh.call_as("front", "back", request, protocol).await.unwrap();
+            let expected = if stands_in { wanted } else { statuses[0] };
+            let got = match protocol {
+                Protocol::Http => response.status().as_str().to_owned(),
+                Protocol::Grpc => response.headers()["grpc-status"].to_str().unwrap().to_owned(),
+            };
+            assert_eq!(got, expected, "{protocol:?} {case}");
+            let marked = response.headers().contains_key("mainstay-fallback");
+            assert_eq!(marked, stands_in, "{protocol:?} {case}");
+            assert_eq!(
+                spare.count(),
+                calls,
+                "{protocol:?} {case}: the other app was asked"
+            );
+        }
+    }
 }
 
 /// A callee that works on each request until it gets a permit, and takes `limit` at a time.
