@@ -36,6 +36,19 @@ pub(crate) struct Outgoing {
     pub(crate) trace: Option<TraceContext>,
 }
 
+/// The connection that a request without an upgrade wants towards the callee of `edge`.
+fn intent(protocol: Protocol, edge: &Edge) -> Intent {
+    if speaks_http2(edge) || protocol == Protocol::Grpc {
+        Intent::Http2
+    } else {
+        Intent::Any
+    }
+}
+
+fn speaks_http2(edge: &Edge) -> bool {
+    matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc))
+}
+
 /// The body of a request.
 #[derive(Debug)]
 enum Payload {
@@ -70,16 +83,13 @@ impl Outgoing {
         let brought = deadline::read(&head.headers, now).map_err(|error| malformed(&error))?;
         let client = call.caller.client.as_deref();
         let priority = headers::priority(&head.headers, client).unwrap_or(edge.config.priority);
-        let speaks_http2 = matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc));
-        let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2);
+        let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2(edge));
         head.extensions = Extensions::new();
         headers::name_host(&mut head);
         let intent = if upgrade.is_some() {
             Intent::Upgrade
-        } else if speaks_http2 || call.protocol == Protocol::Grpc {
-            Intent::Http2
         } else {
-            Intent::Any
+            intent(call.protocol, edge)
         };
         headers::strip_hop_by_hop(&mut head.headers);
         headers::forward(&mut head.headers, client);
@@ -128,6 +138,9 @@ impl Outgoing {
     pub(crate) fn redirect(&mut self, edge: &Edge) {
         if let Some(head) = &mut self.head {
             headers::introduce(&mut head.headers, edge);
+        }
+        if self.intent != Intent::Upgrade {
+            self.intent = intent(self.protocol, edge);
         }
     }
 

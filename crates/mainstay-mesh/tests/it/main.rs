@@ -9,6 +9,7 @@
 mod calls;
 mod deadlines;
 mod externals;
+mod fallbacks;
 mod hedging;
 mod protection;
 mod retries;
