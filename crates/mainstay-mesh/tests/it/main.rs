@@ -14,5 +14,6 @@ mod hedging;
 mod protection;
 mod retries;
 mod signals;
+mod stalls;
 mod streams;
 mod support;
