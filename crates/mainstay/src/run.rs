@@ -27,7 +27,7 @@ pub(crate) use signals::Signals;
 use crate::data_dir::{DEFAULT_NAME, DataDir};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{self, Folder};
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, INGRESS, Manifest};
 use crate::messages::{self, Format};
 use crate::nofile;
 use crate::render::color::Palette;
@@ -127,7 +127,7 @@ fn voice(args: &Args, manifest: &Manifest) -> Voice {
         log: LogRenderer::new(apps, palette, args.timestamps),
         palette,
         location: location(args),
-        explain: explain(args, manifest),
+        explain: explain(&folder::flag(args.folder.path()), manifest),
     }
 }
 
@@ -139,18 +139,43 @@ fn location(args: &Args) -> String {
     }
 }
 
-/// A command that explains the first edge of the manifest.
-fn explain(args: &Args, manifest: &Manifest) -> Option<String> {
-    let caller = manifest.apps.iter().find(|app| !app.calls.is_empty())?;
-    let call = caller.calls.first()?;
-    let flag = folder::flag(args.folder.path());
-    Some(format!(
-        "mainstay explain '{}->{}'{flag}",
-        caller.id(),
-        call.target
-    ))
+/// A command that explains the first edge of the manifest: one between two apps, or else one of the front door.
+fn explain(flag: &str, manifest: &Manifest) -> Option<String> {
+    let mut apps = manifest.apps.iter();
+    let between = apps.find_map(|app| Some((app.id().as_str(), &app.calls.first()?.target)));
+    let edge = between.or_else(|| {
+        let mut apps = manifest.apps.iter();
+        let front = apps.find(|app| !app.routes.is_empty())?;
+        Some((INGRESS, front.id()))
+    });
+    let (caller, target) = edge?;
+    Some(format!("mainstay explain '{caller}->{target}'{flag}"))
 }
 
 fn unstarted(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot start: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::load_text;
+
+    #[test]
+    fn an_edge_is_explained_where_there_is_one() {
+        for (apps, expected) in [
+            (
+                "{ a: { command: x, ingress: {}, calls: [b] }, b: { command: x } }",
+                Some("mainstay explain 'a->b' --dir shop"),
+            ),
+            (
+                "{ a: { command: x }, b: { command: x, ingress: {} } }",
+                Some("mainstay explain 'ingress->b' --dir shop"),
+            ),
+            ("{ a: { command: x } }", None),
+        ] {
+            let manifest = load_text(&format!("apps: {apps}\n")).expect("a manifest");
+            assert_eq!(explain(" --dir shop", &manifest).as_deref(), expected);
+        }
+    }
 }
