@@ -12,6 +12,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Set by a callee on an answer that must not be tried again.
 const DO_NOT_RETRY: HeaderName = HeaderName::from_static("mainstay-do-not-retry");
 
+const NOT_IMPLEMENTED: u16 = 501;
+const VERSION_NOT_SUPPORTED: u16 = 505;
+
 /// A gRPC status code; [`grpc`] names those that mean something here.
 pub(crate) type GrpcCode = u16;
 
@@ -83,6 +86,15 @@ impl Status {
         }
     }
 
+    /// Whether the callee offers what it was asked for. One that does not works as it should all the same.
+    pub(crate) fn is_offered(self) -> bool {
+        match self {
+            Self::Http(status) => !matches!(status.as_u16(), NOT_IMPLEMENTED | VERSION_NOT_SUPPORTED),
+            Self::Grpc(code) => code != grpc::UNIMPLEMENTED,
+            Self::GrpcPending => true,
+        }
+    }
+
     /// Whether `retry_on` names it.
     pub(crate) fn is_retried(self, retry_on: &RetryOn) -> bool {
         match self {
@@ -97,8 +109,7 @@ fn http_outcome(status: StatusCode, headers: &HeaderMap) -> Outcome {
     match status.as_u16() {
         429 => Outcome::Rejected,
         503 if headers.contains_key(RETRY_AFTER) => Outcome::Rejected,
-        // The callee works as it should; it was asked for something that it does not offer.
-        501 | 505 => Outcome::Success,
+        NOT_IMPLEMENTED | VERSION_NOT_SUPPORTED => Outcome::Success,
         500.. => failed(headers),
         _ => Outcome::Success,
     }

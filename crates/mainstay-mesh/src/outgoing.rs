@@ -48,6 +48,19 @@ struct Head {
     is_forwarded: bool,
 }
 
+/// The connection that a request without an upgrade wants towards the callee of `edge`.
+fn intent(protocol: Protocol, edge: &Edge) -> Intent {
+    if speaks_http2(edge) || protocol == Protocol::Grpc {
+        Intent::Http2
+    } else {
+        Intent::Any
+    }
+}
+
+fn speaks_http2(edge: &Edge) -> bool {
+    matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc))
+}
+
 /// The body of a request.
 #[derive(Debug)]
 enum Payload {
@@ -82,16 +95,13 @@ impl Outgoing {
         let brought = deadline::read(&head.headers, now).map_err(|error| malformed(&error))?;
         let client = call.caller.client;
         let priority = headers::priority(&head.headers, client.as_deref()).unwrap_or(edge.config.priority);
-        let speaks_http2 = matches!(edge.callee.protocol, Some(AppProtocol::H2c | AppProtocol::Grpc));
-        let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2);
+        let upgrade = upgrade::take(&mut head).filter(|_| !speaks_http2(edge));
         head.extensions = Extensions::new();
         headers::name_host(&mut head);
         let intent = if upgrade.is_some() {
             Intent::Upgrade
-        } else if speaks_http2 || call.protocol == Protocol::Grpc {
-            Intent::Http2
         } else {
-            Intent::Any
+            intent(call.protocol, edge)
         };
         headers::strip_hop_by_hop(&mut head.headers);
         let idempotent = judge::is_idempotent(&head.method, &head.headers);
@@ -113,13 +123,17 @@ impl Outgoing {
         })
     }
 
-    /// The same request once more, for another callee; `None` when it cannot be repeated.
-    pub(crate) fn take_repeatable(&mut self) -> Option<Self> {
+    /// The same request once more, for the callee of `edge`; `None` when it cannot be repeated.
+    pub(crate) fn take_repeatable(&mut self, edge: &Edge) -> Option<Self> {
         self.is_repeatable().then(|| Self {
             head: self.head.take(),
             payload: std::mem::replace(&mut self.payload, Payload::None),
             upgrade: self.upgrade.take(),
             client: self.client.take(),
+            intent: match self.intent {
+                Intent::Upgrade => Intent::Upgrade,
+                Intent::Any | Intent::Http2 => intent(self.protocol, edge),
+            },
             ..*self
         })
     }

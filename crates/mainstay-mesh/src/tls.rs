@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,11 +24,27 @@ pub(crate) enum Offer {
     Http2,
 }
 
-/// Makes `stream` a TLS connection to `host`, whose certificate the machine's roots must vouch for.
+/// Makes `stream` a TLS connection to `host`, whose certificate the machine's roots must vouch for, or those that
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place.
 pub(crate) async fn secure(stream: TcpStream, host: &str, offer: Offer) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let connector = TlsConnector::from(config(offer).await?);
-    connector.connect(name, stream).await
+    let connecting = connector.connect(name, stream);
+    connecting.await.map_err(|error| explained(&error))
+}
+
+/// What a handshake failed of, in the words of somebody who has to mend it.
+fn explained(error: &io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
+    let explanation = match cause {
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "its certificate is from nobody whom this machine trusts; SSL_CERT_FILE can name a file of those to trust"
+                .to_owned()
+        }
+        Some(Error::InvalidMessage(_)) => "it speaks no TLS: is the URL one of http://?".to_owned(),
+        _ => format!("TLS: {error}"),
+    };
+    io::Error::new(error.kind(), explanation)
 }
 
 /// The configuration for each offer, read from the machine at the first use.
@@ -59,8 +75,11 @@ fn load() -> io::Result<[Arc<ClientConfig>; 3]> {
             .errors
             .first()
             .map_or_else(|| "there are none".to_owned(), ToString::to_string);
-        let message = format!("this machine's root certificates cannot be read: {why}");
+        let message = format!("no root certificates can be read: {why}");
         return Err(io::Error::new(io::ErrorKind::NotFound, message));
+    }
+    for error in found.errors {
+        tracing::warn!(%error, "some root certificates cannot be read");
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)

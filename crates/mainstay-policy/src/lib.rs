@@ -1,6 +1,6 @@
 //! Resilience mechanisms and their derivation from an SLA: pure state machines with an injected clock.
 //!
-//! No I/O, no runtime, no sockets, no HTTP. What a callee promises goes in ([`derive`]), the numbers that keep the promise
+//! No I/O, no runtime, no sockets, no HTTP. What a callee promises goes in ([`mod@derive`]), the numbers that keep the promise
 //! come out ([`EdgePolicy`], [`TargetPolicy`]), each with the sum that led to it; the mechanisms run on them:
 //!
 //! | mechanism | whose | after |

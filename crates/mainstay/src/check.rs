@@ -1,6 +1,5 @@
 //! `mainstay check`: is the manifest sound, and can its promises hold together?
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use crate::assembly::{Assembly, Edge, assemble};
 use crate::client::{print, print_json};
 use crate::failure::Outcome;
+use crate::folder::Folder;
 use crate::manifest::{self, INGRESS, Manifest};
 use crate::render;
 use crate::render::color::Palette;
@@ -23,9 +23,8 @@ use crate::render::color::Palette;
 /// Exit code 0 when they can, 1 when one cannot, 2 when the manifest or a resource file is wrong.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// Folder of the manifest
-    #[arg(value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
+    #[command(flatten)]
+    folder: Folder,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -33,7 +32,7 @@ pub(crate) struct Args {
 
 /// Checks.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let manifest = match manifest::load(&args.dir) {
+    let manifest = match manifest::load(args.folder.path()) {
         Ok(manifest) => manifest,
         Err(mistakes) if args.json => {
             print_json(&json!({ "holds": null, "diagnostics": mistakes.to_json() }))?;

@@ -5,8 +5,6 @@ pub(crate) mod form;
 mod named;
 mod read;
 mod suggest;
-#[cfg(test)]
-mod tests;
 mod tree;
 
 pub(crate) use check::check;

@@ -21,29 +21,24 @@ use crate::render::color::Palette;
 /// all edges are listed.
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// `CALLER->TARGET` or `CALLER TARGET`, then the folder of the manifest where it is not this one
-    #[arg(value_name = "EDGE", num_args = 0..=3)]
-    words: Vec<String>,
+    /// `CALLER->TARGET` or `CALLER TARGET`
+    #[arg(value_name = "EDGE", num_args = 0..=2)]
+    edge: Vec<String>,
+    /// Folder of the manifest, or the manifest itself
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What is asked for.
-#[derive(Debug, PartialEq, Eq)]
-struct Question {
-    /// Caller and target; all edges when absent.
-    edge: Option<(String, String)>,
-    dir: PathBuf,
-}
-
 /// Explains.
 pub(crate) fn run(args: &Args) -> Outcome {
-    let question = question(&args.words)?;
-    let manifest = manifest::load(&question.dir)?;
+    let asked = asked(&args.edge)?;
+    let manifest = manifest::load(&args.dir)?;
     let assembly = assembly::assemble(&manifest);
     let palette = Palette::of(&std::io::stdout());
-    let Some((caller, target)) = &question.edge else {
+    let Some((caller, target)) = &asked else {
         let declared: Vec<&Edge> = assembly
             .edges
             .iter()
@@ -65,36 +60,25 @@ pub(crate) fn run(args: &Args) -> Outcome {
     Ok(0)
 }
 
-/// Reads the words of the command line.
-fn question(words: &[String]) -> Result<Question, Failure> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+/// The caller and the target that the words of the command line name; nothing when there are none.
+fn asked(words: &[String]) -> Result<Option<(String, String)>, Failure> {
     let arrow = |word: &str| {
         let (caller, target) = word.split_once("->").or_else(|| word.split_once('→'))?;
         Some((caller.trim().to_owned(), target.trim().to_owned()))
     };
-    let (edge, dir) = match words.as_slice() {
-        [] => (None, "."),
-        [word] => match arrow(word) {
-            Some(edge) => (Some(edge), "."),
-            None => (None, *word),
-        },
-        [word, dir] if arrow(word).is_some() => (arrow(word), *dir),
-        [word, ..] if arrow(word).is_some() => {
-            return Err(Failure::usage(format!(
-                "after `{word}` only the folder of the manifest can follow"
-            )));
+    let edge = match words {
+        [] => return Ok(None),
+        [word] => arrow(word),
+        [caller, target] if arrow(caller).or_else(|| arrow(target)).is_none() => {
+            Some((caller.clone(), target.clone()))
         }
-        [caller, target] => (Some(((*caller).to_owned(), (*target).to_owned())), "."),
-        [caller, target, dir] => (Some(((*caller).to_owned(), (*target).to_owned())), *dir),
-        _ => {
-            return Err(Failure::usage(
-                "write an edge as CALLER->TARGET or as two words, then the folder",
-            ));
-        }
+        _ => None,
     };
-    Ok(Question {
-        edge,
-        dir: dir.into(),
+    edge.map(Some).ok_or_else(|| {
+        Failure::usage(format!(
+            "`{}` is no edge: write one as 'CALLER->TARGET' or as two words, and the folder of the manifest with --dir",
+            words.join(" ")
+        ))
     })
 }
 

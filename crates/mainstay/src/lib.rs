@@ -12,6 +12,7 @@ mod document;
 mod explain;
 mod failure;
 mod flags;
+mod folder;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 mod manifest;

@@ -11,6 +11,7 @@ mod rules;
 pub(crate) mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document};
@@ -27,8 +28,9 @@ pub(crate) const FILE_NAMES: [&str; 2] = ["mainstay.yaml", "mainstay.yml"];
 pub(crate) const INGRESS: &str = "ingress";
 
 /// The JSON schema of the manifest.
-pub(crate) fn schema() -> serde_json::Value {
-    schemars::schema_for!(File).to_value()
+pub(crate) fn schema() -> &'static serde_json::Value {
+    static SCHEMA: LazyLock<serde_json::Value> = LazyLock::new(|| schemars::schema_for!(File).to_value());
+    &SCHEMA
 }
 
 /// A manifest that was read: its content and the places of everything in it.
@@ -64,7 +66,7 @@ pub(crate) fn parse(text: &str, file_name: &str) -> (Option<Parsed>, Diagnostics
         diagnostics.push(empty(file_name));
         return (None, diagnostics);
     }
-    let (content, found) = document::check(&schema(), &document);
+    let (content, found) = document::check(schema(), &document);
     diagnostics.extend(found);
     let file = match content.map(serde_json::from_value) {
         Some(Ok(file)) => file,
@@ -157,7 +159,7 @@ fn find(dir: &Path) -> Result<PathBuf, Diagnostic> {
             let message = format!("there is no mainstay.yaml in {}", shown(dir));
             Err(
                 Diagnostic::error(Code::UNREADABLE, Place::file(&shown(dir)), message)
-                    .help("run the command in the folder of the manifest, or give the folder"),
+                    .help("run the command in the folder of the manifest, or name the folder with --dir"),
             )
         }
         _ => {

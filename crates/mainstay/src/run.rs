@@ -14,7 +14,7 @@ mod traffic;
 mod wiring;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ pub(crate) use signals::Signals;
 
 use crate::data_dir::{DEFAULT_NAME, DataDir};
 use crate::failure::{Failure, Outcome};
-use crate::manifest::{self, Manifest};
+use crate::folder::{self, Folder};
+use crate::manifest::{self, INGRESS, Manifest};
 use crate::messages::{self, Format};
 use crate::nofile;
 use crate::render::color::Palette;
@@ -42,9 +43,8 @@ const CONTROL_THREADS: usize = 2;
 /// Start everything in the manifest, print the URLs, follow the log, and stop gracefully on Ctrl-C
 #[derive(Clone, Debug, ClapArgs)]
 pub(crate) struct Args {
-    /// Folder of the manifest, or the manifest itself
-    #[arg(value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
+    #[command(flatten)]
+    folder: Folder,
     /// Where the control API listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4400")]
     control_addr: SocketAddr,
@@ -65,7 +65,7 @@ pub(crate) struct Args {
 /// Runs a system until it is told to stop or all of it has ended.
 pub(crate) fn run(args: &Args) -> Outcome {
     messages::start("warn", if args.json { Format::Json } else { Format::Text })?;
-    let manifest = manifest::load(&args.dir)?;
+    let manifest = manifest::load(args.folder.path())?;
     let data_dir = args.data_dir.clone();
     let lease = DataDir::new(data_dir.unwrap_or_else(|| manifest.dir.join(DEFAULT_NAME))).lease()?;
     let variable = |name: &str| std::env::var(name).ok();
@@ -127,31 +127,55 @@ fn voice(args: &Args, manifest: &Manifest) -> Voice {
         log: LogRenderer::new(apps, palette, args.timestamps),
         palette,
         location: location(args),
-        explain: explain(args, manifest),
+        explain: explain(&folder::flag(args.folder.path()), manifest),
     }
 }
 
 /// What other commands in this folder need to find the system.
 fn location(args: &Args) -> String {
     match &args.data_dir {
-        Some(data_dir) => format!(" --data-dir {}", data_dir.display()),
-        None if args.dir == Path::new(".") => String::new(),
-        None => format!(" --dir {}", args.dir.display()),
+        Some(data_dir) => format!(" --data-dir {}", folder::word(data_dir)),
+        None => folder::flag(args.folder.path()),
     }
 }
 
-/// A command that explains the first edge of the manifest.
-fn explain(args: &Args, manifest: &Manifest) -> Option<String> {
-    let caller = manifest.apps.iter().find(|app| !app.calls.is_empty())?;
-    let call = caller.calls.first()?;
-    let edge = format!("mainstay explain '{}->{}'", caller.id(), call.target);
-    Some(if args.dir == Path::new(".") {
-        edge
-    } else {
-        format!("{edge} {}", args.dir.display())
-    })
+/// A command that explains the first edge of the manifest: one between two apps, or else one of the front door.
+fn explain(flag: &str, manifest: &Manifest) -> Option<String> {
+    let mut apps = manifest.apps.iter();
+    let between = apps.find_map(|app| Some((app.id().as_str(), &app.calls.first()?.target)));
+    let edge = between.or_else(|| {
+        let mut apps = manifest.apps.iter();
+        let front = apps.find(|app| !app.routes.is_empty())?;
+        Some((INGRESS, front.id()))
+    });
+    let (caller, target) = edge?;
+    Some(format!("mainstay explain '{caller}->{target}'{flag}"))
 }
 
 fn unstarted(error: &std::io::Error) -> Failure {
     Failure::refused(format!("cannot start: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::tests::load_text;
+
+    #[test]
+    fn an_edge_is_explained_where_there_is_one() {
+        for (apps, expected) in [
+            (
+                "{ a: { command: x, ingress: {}, calls: [b] }, b: { command: x } }",
+                Some("mainstay explain 'a->b' --dir shop"),
+            ),
+            (
+                "{ a: { command: x }, b: { command: x, ingress: {} } }",
+                Some("mainstay explain 'ingress->b' --dir shop"),
+            ),
+            ("{ a: { command: x } }", None),
+        ] {
+            let manifest = load_text(&format!("apps: {apps}\n")).expect("a manifest");
+            assert_eq!(explain(" --dir shop", &manifest).as_deref(), expected);
+        }
+    }
 }

@@ -20,7 +20,7 @@ pub(crate) fn run(_: &Args) -> Outcome {
 
 /// The schema as it is committed.
 fn text() -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(&manifest::schema());
+    let text = serde_json::to_string_pretty(manifest::schema());
     text.map(|text| text + "\n")
         .map_err(|error| Failure::refused(format!("cannot write the schema: {error}")))
 }

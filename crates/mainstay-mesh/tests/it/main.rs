@@ -9,10 +9,12 @@
 mod calls;
 mod deadlines;
 mod externals;
+mod fallbacks;
 mod hedging;
 mod http2;
 mod protection;
 mod retries;
 mod signals;
+mod stalls;
 mod streams;
 mod support;

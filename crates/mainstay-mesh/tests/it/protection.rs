@@ -1,21 +1,17 @@
-//! Ejection, breakers, fallbacks, shedding.
+//! Ejection, breakers, shedding.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{Request, StatusCode};
 use mainstay_mesh::{Body, Call, EdgeConfig, Fallback, Protocol, Reason, Target, Topology};
 use mainstay_policy::breaker::{BreakerState, Trip};
 use mainstay_policy::gate::QueuePolicy;
 use mainstay_policy::limiter::LimitPolicy;
 use tokio::sync::Semaphore;
 
-use crate::support::{
-    App, PATIENCE, TestMesh, answer, app, closed_port, edge, eventually, get, post, target, text, topology,
-};
+use crate::support::{App, PATIENCE, TestMesh, answer, edge, eventually, get, post, text, topology};
 
 #[tokio::test]
 async fn a_replica_that_fails_is_left_out_and_comes_back() {
@@ -67,7 +63,7 @@ async fn the_last_replica_is_never_left_out() {
 }
 
 /// An edge whose breaker opens after three failures in a row.
-fn nervous(fallback: Option<Fallback>) -> EdgeConfig {
+pub(crate) fn nervous(fallback: Option<Fallback>) -> EdgeConfig {
     let mut edge = edge("front", "back");
     edge.policy.breaker.trip = Trip::ConsecutiveFailures(2);
     edge.policy.breaker.open_min = Duration::from_millis(200);
@@ -113,91 +109,6 @@ async fn a_breaker_opens_and_closes_again() {
         }
     };
     tokio::time::timeout(PATIENCE, closing).await.unwrap();
-}
-
-fn plan_b() -> Fallback {
-    Fallback::Static {
-        status: StatusCode::OK,
-        content_type: HeaderValue::from_static("application/json"),
-        body: Bytes::from_static(b"[]"),
-    }
-}
-
-#[tokio::test]
-async fn a_static_fallback_stands_in_for_every_failure() {
-    let bad = App::fixed(500, "bad").await;
-    let mesh = TestMesh::start(Topology {
-        edges: vec![nervous(Some(plan_b()))],
-        ..topology()
-    });
-    // No replica, then one that accepts no connection, then one that fails, then an open breaker.
-    for addresses in [
-        vec![],
-        vec![closed_port().await],
-        vec![bad.address],
-        vec![bad.address],
-    ] {
-        mesh.set_replicas("back", &addresses);
-        let response = mesh.call(post("/", "x")).await.unwrap();
-        assert_eq!(response.headers()["mainstay-fallback"], "static");
-        assert_eq!(response.headers()["content-type"], "application/json");
-        assert_eq!(text(response).await, "[]");
-    }
-    assert_eq!(bad.count(), 1, "the breaker was open at last");
-    let edge = mesh.edge();
-    assert_eq!((edge.calls, edge.failures, edge.fallbacks), (4, 4, 4));
-    assert_eq!(mesh.target().in_flight, 0);
-}
-
-#[tokio::test]
-async fn a_good_answer_needs_no_fallback() {
-    let good = App::fixed(404, "there is none").await;
-    let mesh = TestMesh::start(Topology {
-        edges: vec![nervous(Some(plan_b()))],
-        ..topology()
-    });
-    mesh.set_replicas("back", &[good.address]);
-    let response = mesh.call(get("/")).await.unwrap();
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert!(response.headers().get("mainstay-fallback").is_none());
-}
-
-#[tokio::test]
-async fn another_app_may_stand_in() {
-    let bad = App::fixed(500, "bad").await;
-    let spare = App::http(|request| async move {
-        let names = ["dapr-callee-app-id", "x-forwarded-for"].map(|name| request.headers()[name].clone());
-        let body = request.into_body().collect().await.unwrap().to_bytes();
-        let names: Vec<_> = names
-            .iter()
-            .map(|name| name.to_str().unwrap().to_owned())
-            .collect();
-        Response::new(format!("{} {}", names.join(" "), body.len()))
-    })
-    .await;
-    let mesh = TestMesh::start(Topology {
-        targets: vec![target("back"), target("spare")],
-        edges: vec![
-            nervous(Some(Fallback::App(app("spare")))),
-            EdgeConfig {
-                fallback: Some(Fallback::App(app("back"))),
-                ..edge("front", "spare")
-            },
-        ],
-        ..Topology::default()
-    });
-    mesh.set_replicas("back", &[bad.address]);
-    mesh.set_replicas("spare", &[spare.address]);
-    let request = Request::post("/")
-        .header("idempotency-key", "7")
-        .body(Body::boxed(Full::from("four")));
-    let response = mesh.call(request.unwrap()).await.unwrap();
-    assert_eq!(response.headers()["mainstay-fallback"], "app spare");
-    assert_eq!(text(response).await, "spare 127.0.0.1 4");
-    // When the spare has nothing better to say, the first answer counts, and nothing goes in circles.
-    mesh.set_replicas("spare", &[bad.address]);
-    let response = mesh.call(get("/")).await.unwrap();
-    assert_eq!(text(response).await, "bad");
 }
 
 /// A callee that works on each request until it gets a permit, and takes `limit` at a time.

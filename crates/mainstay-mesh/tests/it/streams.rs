@@ -192,6 +192,11 @@ fn grpc_request(address: SocketAddr, status: &str, body: Channel) -> Request<Cha
         .unwrap()
 }
 
+async fn trailers(response: Response<Incoming>) -> HeaderMap {
+    let collected = response.into_body().collect().await.unwrap();
+    collected.trailers().cloned().unwrap()
+}
+
 #[tokio::test]
 async fn a_conversation_outlives_every_timeout() {
     let callee = App::http(grpc_echo).await;
@@ -210,14 +215,7 @@ async fn a_conversation_outlives_every_timeout() {
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     drop(sender);
-    let trailers = response
-        .into_body()
-        .collect()
-        .await
-        .unwrap()
-        .trailers()
-        .cloned()
-        .unwrap();
+    let trailers = trailers(response).await;
     assert_eq!(trailers["grpc-status"], "0");
     eventually("its books are closed", || {
         mesh.target().replicas[0].in_flight == 0
@@ -271,14 +269,7 @@ async fn trailers_tell_how_a_call_ended() {
             .send_request(grpc_request(address, status, body))
             .await
             .unwrap();
-        let trailers = response
-            .into_body()
-            .collect()
-            .await
-            .unwrap()
-            .trailers()
-            .cloned()
-            .unwrap();
+        let trailers = trailers(response).await;
         assert_eq!(trailers["grpc-status"], status);
         eventually("it is counted", || mesh.edge().failures == failures).await;
     }

@@ -1,18 +1,16 @@
 //! Stops asking a service that fails.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_base::Timestamp;
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::{BoxError, BoxFuture, BreakerOpen, Classify, SharedRng, Timer, take_ready};
+use super::{BoxFuture, BreakerOpen, Callee, Classify, Protect, Protected, SharedRng, Timer};
 use crate::Outcome;
 use crate::breaker::{Breaker, BreakerPolicy, BreakerState, Verdict};
 
-/// Stops asking a service that fails. Every service of one layer shares the breaker.
+/// Stops asking a service that fails; the error is [`BreakerOpen`] then. Every service of one layer shares the breaker.
 #[derive(Clone, Debug)]
 pub struct BreakerLayer<T, C> {
     shared: Arc<Shared>,
@@ -49,21 +47,11 @@ impl<T: Timer, C> BreakerLayer<T, C> {
 }
 
 impl<S, T: Clone, C: Clone> Layer<S> for BreakerLayer<T, C> {
-    type Service = BreakerService<S, T, C>;
+    type Service = Protected<S, Self>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        BreakerService {
-            inner,
-            layer: self.clone(),
-        }
+    fn layer(&self, callee: S) -> Self::Service {
+        Protected::new(callee, self.clone())
     }
-}
-
-/// The service of [`BreakerLayer`]. Its error while open is [`BreakerOpen`].
-#[derive(Clone, Debug)]
-pub struct BreakerService<S, T, C> {
-    inner: S,
-    layer: BreakerLayer<T, C>,
 }
 
 /// Tells the breaker how the call ended; that it was cancelled, when dropped before.
@@ -86,30 +74,19 @@ impl<T: Timer> Drop for Recorder<T> {
     }
 }
 
-impl<S, T, C, R> Service<R> for BreakerService<S, T, C>
+impl<S, T, C, R> Protect<S, R> for BreakerLayer<T, C>
 where
-    S: Service<R> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: Callee<R>,
     R: Send + 'static,
     T: Timer,
     C: Classify<S::Response>,
 {
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut inner = take_ready(&mut self.inner);
+    fn call(&self, mut callee: S, request: R) -> BoxFuture<S::Response> {
         let BreakerLayer {
             shared,
             timer,
             classify,
-        } = self.layer.clone();
+        } = self.clone();
         Box::pin(async move {
             let began = timer.now();
             let (verdict, _) = shared.breaker.ask(began, &mut shared.rng.draw());
@@ -123,7 +100,7 @@ where
                 began,
                 outcome: Outcome::Cancelled,
             };
-            let result = inner.call(request).await.map_err(Into::into);
+            let result = callee.call(request).await.map_err(Into::into);
             recorder.outcome = classify.classify(&result);
             result
         })

@@ -1,11 +1,8 @@
 //! An answer when there is none.
 
-use std::task::{Context, Poll};
-
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::{BoxError, BoxFuture, take_ready};
+use super::{BoxError, BoxFuture, Callee, Protect, Protected};
 
 /// Answers in the place of a service that has no answer.
 #[derive(Clone, Debug)]
@@ -22,42 +19,21 @@ impl<F> FallbackLayer<F> {
 }
 
 impl<S, F: Clone> Layer<S> for FallbackLayer<F> {
-    type Service = FallbackService<S, F>;
+    type Service = Protected<S, Self>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        FallbackService {
-            inner,
-            answer: self.answer.clone(),
-        }
+    fn layer(&self, callee: S) -> Self::Service {
+        Protected::new(callee, self.clone())
     }
 }
 
-/// The service of [`FallbackLayer`].
-#[derive(Clone, Debug)]
-pub struct FallbackService<S, F> {
-    inner: S,
-    answer: F,
-}
-
-impl<S, F, R> Service<R> for FallbackService<S, F>
+impl<S, F, R> Protect<S, R> for FallbackLayer<F>
 where
-    S: Service<R> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: Callee<R>,
     R: Send + 'static,
     F: Fn(BoxError) -> Result<S::Response, BoxError> + Clone + Send + 'static,
 {
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut inner = take_ready(&mut self.inner);
+    fn call(&self, mut callee: S, request: R) -> BoxFuture<S::Response> {
         let answer = self.answer.clone();
-        Box::pin(async move { inner.call(request).await.map_err(Into::into).or_else(answer) })
+        Box::pin(async move { callee.call(request).await.map_err(Into::into).or_else(answer) })
     }
 }

@@ -2,13 +2,11 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::{BoxError, BoxFuture, Either, Timer, race, take_ready};
+use super::{BoxError, BoxFuture, Callee, Either, Protect, Protected, Timer, race};
 use crate::hedge::{Hedge, HedgePolicy};
 
 /// Sends a second attempt when the first takes longer than 95 of 100 do, and answers with whichever comes first. Every
@@ -30,48 +28,28 @@ impl<T: Timer> HedgeLayer<T> {
 }
 
 impl<S, T: Clone> Layer<S> for HedgeLayer<T> {
-    type Service = HedgeService<S, T>;
+    type Service = Protected<S, Self>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        HedgeService {
-            inner,
-            layer: self.clone(),
-        }
+    fn layer(&self, callee: S) -> Self::Service {
+        Protected::new(callee, self.clone())
     }
 }
 
-/// The service of [`HedgeLayer`].
-#[derive(Clone, Debug)]
-pub struct HedgeService<S, T> {
-    inner: S,
-    layer: HedgeLayer<T>,
-}
-
-impl<S, T, R> Service<R> for HedgeService<S, T>
+impl<S, T, R> Protect<S, R> for HedgeLayer<T>
 where
-    S: Service<R> + Clone + Send + 'static,
+    S: Callee<R>,
     S::Response: Send,
-    S::Future: Send,
-    S::Error: Into<BoxError> + Send,
+    S::Error: Send,
     R: Clone + Send + 'static,
     T: Timer,
 {
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut inner = take_ready(&mut self.inner);
-        let mut second = self.inner.clone();
-        let HedgeLayer { hedge, timer } = self.layer.clone();
+    fn call(&self, mut callee: S, request: R) -> BoxFuture<S::Response> {
+        let mut second = callee.clone();
+        let HedgeLayer { hedge, timer } = self.clone();
         Box::pin(async move {
             let began = timer.now();
             let delay = hedge.delay(began);
-            let mut first = pin!(inner.call(request.clone()));
+            let mut first = pin!(callee.call(request.clone()));
             let result = match race(first.as_mut(), pin!(timer.sleep(delay))).await {
                 Either::Left(result) => result.map_err(Into::into),
                 Either::Right(()) if hedge.withdraw(timer.now()) => {

@@ -2,20 +2,18 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_base::{Priority, Timestamp};
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::{BoxError, BoxFuture, Classify, Either, Shed, Timer, race, take_ready};
+use super::{BoxFuture, Callee, Classify, Either, Protect, Protected, Shed, Timer, race};
 use crate::Outcome;
 use crate::gate::{Gate, Permit, QueuePolicy};
 use crate::limiter::{LimitPolicy, Limiter};
 
-/// Limits the calls under way to what the service can take, which it learns from their latency. Every service of one layer
-/// shares the limit and the queue.
+/// Limits the calls under way to what the service can take, which it learns from their latency; the error of those that
+/// are too many is [`Shed`]. Every service of one layer shares the limit and the queue.
 #[derive(Clone, Debug)]
 pub struct LimitLayer<T, C, P> {
     shared: Arc<Shared>,
@@ -62,21 +60,11 @@ impl<T: Timer, C, P> LimitLayer<T, C, P> {
 }
 
 impl<S, T: Clone, C: Clone, P: Clone> Layer<S> for LimitLayer<T, C, P> {
-    type Service = LimitService<S, T, C, P>;
+    type Service = Protected<S, Self>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        LimitService {
-            inner,
-            layer: self.clone(),
-        }
+    fn layer(&self, callee: S) -> Self::Service {
+        Protected::new(callee, self.clone())
     }
-}
-
-/// The service of [`LimitLayer`]. Its error under too much load is [`Shed`].
-#[derive(Clone, Debug)]
-pub struct LimitService<S, T, C, P> {
-    inner: S,
-    layer: LimitLayer<T, C, P>,
 }
 
 /// A call that is under way: teaches the limiter when it ends, also when it is dropped.
@@ -140,32 +128,21 @@ async fn enter<T: Timer>(shared: Arc<Shared>, timer: T, priority: Priority) -> R
     })
 }
 
-impl<S, T, C, P, R> Service<R> for LimitService<S, T, C, P>
+impl<S, T, C, P, R> Protect<S, R> for LimitLayer<T, C, P>
 where
-    S: Service<R> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
+    S: Callee<R>,
     R: Send + 'static,
     T: Timer,
     C: Classify<S::Response>,
     P: Fn(&R) -> Priority,
 {
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut inner = take_ready(&mut self.inner);
-        let priority = (self.layer.priority)(&request);
-        let (shared, timer) = (self.layer.shared.clone(), self.layer.timer.clone());
-        let classify = self.layer.classify.clone();
+    fn call(&self, mut callee: S, request: R) -> BoxFuture<S::Response> {
+        let priority = (self.priority)(&request);
+        let (shared, timer) = (self.shared.clone(), self.timer.clone());
+        let classify = self.classify.clone();
         Box::pin(async move {
             let mut under_way = enter(shared, timer, priority).await?;
-            let result = inner.call(request).await.map_err(Into::into);
+            let result = callee.call(request).await.map_err(Into::into);
             under_way.outcome = classify.classify(&result);
             result
         })

@@ -57,21 +57,21 @@ mod fallback;
 mod hedge;
 mod limit;
 mod retry;
+mod service;
 mod stack;
 mod timeout;
 
-pub use breaker::{BreakerLayer, BreakerService};
-pub use fallback::{FallbackLayer, FallbackService};
-pub use hedge::{HedgeLayer, HedgeService};
-pub use limit::{LimitLayer, LimitService};
-pub use retry::{RetryLayer, RetryService};
+pub use breaker::BreakerLayer;
+pub use fallback::FallbackLayer;
+pub use hedge::HedgeLayer;
+pub use limit::LimitLayer;
+pub use retry::RetryLayer;
+pub use service::{BoxFuture, Callee, Protect, Protected};
 pub use stack::Resilience;
-pub use timeout::{TimeoutLayer, TimeoutService};
+pub use timeout::TimeoutLayer;
 
 /// Tower's boxed error.
 pub type BoxError = Box<dyn Error + Send + Sync>;
-
-type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 
 /// Time for the layers: a clock that can also wait.
 pub trait Timer: Clock + Clone {
@@ -159,12 +159,6 @@ pub(crate) async fn race<A: Future, B: Future>(
         right.as_mut().poll(context).map(Either::Right)
     })
     .await
-}
-
-/// Takes the service that was polled ready and leaves a clone in its place, as tower's contract asks.
-pub(crate) fn take_ready<S: Clone>(service: &mut S) -> S {
-    let clone = service.clone();
-    std::mem::replace(service, clone)
 }
 
 #[cfg(test)]

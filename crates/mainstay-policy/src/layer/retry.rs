@@ -1,18 +1,16 @@
 //! Tries again, within a budget.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mainstay_base::{Deadline, Retryability};
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::{BoxError, BoxFuture, Classify, SharedRng, Timer, take_ready};
+use super::{BoxFuture, Callee, Classify, Protect, Protected, SharedRng, Timer};
 use crate::budget::{BudgetPolicy, RetryBudget};
 use crate::retry::{Decision, Ended, RetryPolicy};
 
-/// Tries again, within a budget. Every service of one layer shares the budget.
+/// Tries again, within a budget; the error is that of the last attempt. Every service of one layer shares the budget.
 ///
 /// Only for calls that may be made twice: put calls that may not past this layer.
 #[derive(Clone, Debug)]
@@ -55,55 +53,34 @@ impl<T: Timer, C> RetryLayer<T, C> {
 }
 
 impl<S, T: Clone, C: Clone> Layer<S> for RetryLayer<T, C> {
-    type Service = RetryService<S, T, C>;
+    type Service = Protected<S, Self>;
 
-    fn layer(&self, inner: S) -> Self::Service {
-        RetryService {
-            inner,
-            layer: self.clone(),
-        }
+    fn layer(&self, callee: S) -> Self::Service {
+        Protected::new(callee, self.clone())
     }
 }
 
-/// The service of [`RetryLayer`]. Its error is that of the last attempt.
-#[derive(Clone, Debug)]
-pub struct RetryService<S, T, C> {
-    inner: S,
-    layer: RetryLayer<T, C>,
-}
-
-impl<S, T, C, R> Service<R> for RetryService<S, T, C>
+impl<S, T, C, R> Protect<S, R> for RetryLayer<T, C>
 where
-    S: Service<R> + Clone + Send + 'static,
+    S: Callee<R>,
     S::Response: Send,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
     R: Clone + Send + 'static,
     T: Timer,
     C: Classify<S::Response>,
 {
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = BoxFuture<S::Response>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: R) -> Self::Future {
-        let mut inner = take_ready(&mut self.inner);
+    fn call(&self, mut callee: S, request: R) -> BoxFuture<S::Response> {
         let RetryLayer {
             shared,
             timer,
             classify,
-        } = self.layer.clone();
+        } = self.clone();
         Box::pin(async move {
             let began = timer.now();
             let deadline = Deadline::after(began, shared.call_timeout);
             shared.budget.deposit(began);
             let mut attempts = 0;
             loop {
-                let result = inner.call(request.clone()).await.map_err(Into::into);
+                let result = callee.call(request.clone()).await.map_err(Into::into);
                 attempts += 1;
                 let now = timer.now();
                 let ended = Ended {
@@ -120,7 +97,7 @@ where
                     return result;
                 }
                 timer.sleep(wait).await;
-                std::future::poll_fn(|context| inner.poll_ready(context))
+                std::future::poll_fn(|context| callee.poll_ready(context))
                     .await
                     .map_err(Into::into)?;
             }

@@ -49,6 +49,17 @@ impl Setup {
         });
         self
     }
+
+    fn run(self) -> Run {
+        let history = Simulation::run(self.clone());
+        Run { setup: self, history }
+    }
+}
+
+/// A simulation that has ended.
+struct Run {
+    setup: Setup,
+    history: History,
 }
 
 /// What a time was like.
@@ -66,56 +77,59 @@ struct Figures {
     limit: f64,
 }
 
-fn figures(setup: &Setup, history: &History, time: Range<Duration>) -> Figures {
-    let within = |at: Timestamp| time.contains(&at.since(Timestamp::ZERO));
-    let (mut servers, mut begins) = (0, Duration::ZERO);
-    for phase in &setup.phases {
-        if begins <= time.start {
-            servers = phase.servers * setup.replicas;
+impl Run {
+    /// What the time between two seconds was like.
+    fn between(&self, from_s: u32, to_s: u32) -> Figures {
+        let time = from_s * SECOND..to_s * SECOND;
+        let lasts = time.end.saturating_sub(time.start).as_secs_f64();
+        let records = &self.history.records;
+        let within = |at: Timestamp| time.contains(&at.since(Timestamp::ZERO));
+        let ended = records.iter().filter(|record| within(record.ended));
+        let work: Duration = ended.filter_map(|record| record.served).sum();
+        let came: Vec<&Record> = records.iter().filter(|record| within(record.came)).collect();
+        let share = |of: &dyn Fn(&Record) -> bool| {
+            let all = came.iter().filter(|record| of(record));
+            let served = all.clone().filter(|record| record.served.is_some()).count();
+            served as f64 / all.count().max(1) as f64
+        };
+        let served = came.iter().filter(|record| record.served.is_some());
+        let mut latencies: Vec<_> = served.map(|record| record.ended.since(record.came)).collect();
+        latencies.sort_unstable();
+        Figures {
+            goodput: work.as_secs_f64() / lasts / self.servers(time.start) as f64,
+            critical: share(&|record| record.priority == Priority::Critical),
+            served: share(&|_| true),
+            p99: latencies
+                .get(latencies.len() * 99 / 100)
+                .copied()
+                .unwrap_or_default(),
+            limit: self.mean_limit(&time),
         }
-        begins += phase.lasts;
     }
-    let work: Duration = history
-        .records
-        .iter()
-        .filter(|record| within(record.ended))
-        .filter_map(|record| record.served)
-        .sum();
-    let came: Vec<&Record> = history
-        .records
-        .iter()
-        .filter(|record| within(record.came))
-        .collect();
-    let share = |of: &dyn Fn(&Record) -> bool| {
-        let all = came.iter().filter(|record| of(record));
-        let served = all.clone().filter(|record| record.served.is_some()).count();
-        served as f64 / all.count().max(1) as f64
-    };
-    let served = came.iter().filter(|record| record.served.is_some());
-    let mut latencies: Vec<_> = served.map(|record| record.ended.since(record.came)).collect();
-    latencies.sort_unstable();
-    Figures {
-        goodput: work.as_secs_f64() / time.end.saturating_sub(time.start).as_secs_f64() / servers as f64,
-        critical: share(&|record| record.priority == Priority::Critical),
-        served: share(&|_| true),
-        p99: latencies
-            .get(latencies.len() * 99 / 100)
-            .copied()
-            .unwrap_or_default(),
-        limit: mean_limit(setup, history, &time),
-    }
-}
 
-fn mean_limit(setup: &Setup, history: &History, time: &Range<Duration>) -> f64 {
-    let mut limit = setup.limit.initial * setup.replicas as u32;
-    let (mut since, mut sum) = (time.start, 0.0);
-    for (at, changed) in &history.limits {
-        let at = at.since(Timestamp::ZERO).clamp(time.start, time.end);
-        sum += f64::from(limit) * at.saturating_sub(since).as_secs_f64();
-        (since, limit) = (at, *changed);
+    /// How many servers all replicas had at a moment.
+    fn servers(&self, at: Duration) -> usize {
+        let (mut servers, mut begins) = (0, Duration::ZERO);
+        for phase in &self.setup.phases {
+            if begins <= at {
+                servers = phase.servers * self.setup.replicas;
+            }
+            begins += phase.lasts;
+        }
+        servers
     }
-    sum += f64::from(limit) * time.end.saturating_sub(since).as_secs_f64();
-    sum / time.end.saturating_sub(time.start).as_secs_f64()
+
+    fn mean_limit(&self, time: &Range<Duration>) -> f64 {
+        let mut limit = self.setup.limit.initial * self.setup.replicas as u32;
+        let (mut since, mut sum) = (time.start, 0.0);
+        for (at, changed) in &self.history.limits {
+            let at = at.since(Timestamp::ZERO).clamp(time.start, time.end);
+            sum += f64::from(limit) * at.saturating_sub(since).as_secs_f64();
+            (since, limit) = (at, *changed);
+        }
+        sum += f64::from(limit) * time.end.saturating_sub(since).as_secs_f64();
+        sum / time.end.saturating_sub(time.start).as_secs_f64()
+    }
 }
 
 /// Ten seconds of light load, ten of ten times the capacity, ten of light load again.
@@ -129,14 +143,33 @@ struct Overload {
     after_p99_ratio: f64,
 }
 
+impl Overload {
+    /// The least that must be left of goodput and of the critical calls under overload, and by how much latency may grow.
+    #[track_caller]
+    fn keeps(&self, goodput: f64, critical: f64, p99_ratio: f64) {
+        assert!(self.during.goodput >= goodput, "goodput");
+        assert!(self.during.critical >= critical, "critical");
+        assert!(self.p99_ratio <= p99_ratio, "latency");
+    }
+
+    /// Five seconds after the overload nothing is left of it.
+    #[track_caller]
+    fn is_over_soon(&self) {
+        assert!(
+            self.after.served >= 0.999 && self.after_p99_ratio <= 1.3,
+            "back to normal"
+        );
+    }
+}
+
 fn overload(servers: usize, service: Service, setup: Setup) -> Overload {
-    let setup = setup
+    let replicas = setup.replicas;
+    let run = setup
         .then(10, 0.3, servers, service)
-        .then(10, 10.0, servers, service);
-    let setup = setup.then(10, 0.3, servers, service);
-    let history = Simulation::run(setup.clone());
-    let of = |from: u32, to: u32| figures(&setup, &history, from * SECOND..to * SECOND);
-    let (light, during, after) = (of(0, 10), of(10, 20), of(25, 30));
+        .then(10, 10.0, servers, service)
+        .then(10, 0.3, servers, service)
+        .run();
+    let (light, during, after) = (run.between(0, 10), run.between(10, 20), run.between(25, 30));
     let result = Overload {
         p99_ratio: during.p99.as_secs_f64() / light.p99.as_secs_f64(),
         after_p99_ratio: after.p99.as_secs_f64() / light.p99.as_secs_f64(),
@@ -144,9 +177,8 @@ fn overload(servers: usize, service: Service, setup: Setup) -> Overload {
         after,
     };
     println!(
-        "{} x {servers} {service:?}: goodput {:.1} %, critical {:.2} %, p99 {:.1?} = {:.2} x unloaded, limit {:.0}; \
+        "{replicas} x {servers} {service:?}: goodput {:.1} %, critical {:.2} %, p99 {:.1?} = {:.2} x unloaded, limit {:.0}; \
          after: served {:.2} %, p99 {:.2} x",
-        setup.replicas,
         result.during.goodput * 100.0,
         result.during.critical * 100.0,
         result.during.p99,
@@ -163,13 +195,8 @@ fn ten_times_the_load_keeps_goodput_critical_calls_and_latency() {
     for servers in [4, 8, 16, 64] {
         for service in [Service::Exponential(10 * MS), bimodal(10 * MS)] {
             let result = overload(servers, service, setup(service));
-            assert!(result.during.goodput >= 0.95, "goodput");
-            assert!(result.during.critical >= 0.999, "critical");
-            assert!(result.p99_ratio <= 2.0, "latency");
-            assert!(
-                result.after.served >= 0.999 && result.after_p99_ratio <= 1.3,
-                "back to normal"
-            );
+            result.keeps(0.95, 0.999, 2.0);
+            result.is_over_soon();
         }
     }
 }
@@ -178,9 +205,7 @@ fn ten_times_the_load_keeps_goodput_critical_calls_and_latency() {
 fn a_slow_callee() {
     let service = Service::Exponential(100 * MS);
     let result = overload(8, service, setup(service));
-    assert!(result.during.goodput >= 0.93, "goodput");
-    assert!(result.during.critical >= 0.999, "critical");
-    assert!(result.p99_ratio <= 2.0, "latency");
+    result.keeps(0.93, 0.999, 2.0);
 }
 
 #[test]
@@ -194,13 +219,8 @@ fn several_replicas_share_one_gate() {
             ..setup(service)
         },
     );
-    assert!(result.during.goodput >= 0.95, "goodput");
-    assert!(result.during.critical >= 0.999, "critical");
-    assert!(result.p99_ratio <= 2.0, "latency");
-    assert!(
-        result.after.served >= 0.999 && result.after_p99_ratio <= 1.3,
-        "back to normal"
-    );
+    result.keeps(0.95, 0.999, 2.0);
+    result.is_over_soon();
 }
 
 /// The critical calls take nine tenths of what the callee can do.
@@ -215,9 +235,7 @@ fn critical_calls_that_just_fit_are_served() {
             ..setup(service)
         },
     );
-    assert!(result.during.goodput >= 0.95, "goodput");
-    assert!(result.during.critical >= 0.999, "critical");
-    assert!(result.p99_ratio <= 2.0, "latency");
+    result.keeps(0.95, 0.999, 2.0);
 }
 
 /// With one server a call waits for whole services of others, and the critical ones, which take half of its time, for each
@@ -226,9 +244,7 @@ fn critical_calls_that_just_fit_are_served() {
 fn one_server() {
     let service = Service::Exponential(10 * MS);
     let result = overload(1, service, setup(service));
-    assert!(result.during.goodput >= 0.95, "goodput");
-    assert!(result.during.critical >= 0.99, "critical");
-    assert!(result.p99_ratio <= 4.0, "latency");
+    result.keeps(0.95, 0.99, 4.0);
     assert!(result.during.limit <= 5.0, "limit");
 }
 
@@ -237,18 +253,15 @@ fn one_server() {
 fn a_callee_without_any_variance() {
     let service = Service::Constant(10 * MS);
     let result = overload(16, service, setup(service));
-    assert!(result.during.goodput >= 0.95, "goodput");
-    assert!(result.during.critical >= 0.999, "critical");
-    assert!(result.p99_ratio <= 2.5, "latency");
+    result.keeps(0.95, 0.999, 2.5);
 }
 
 #[test]
 fn the_limit_does_not_drift_in_a_long_overload() {
     let service = Service::Exponential(10 * MS);
-    let setup = setup(service).then(120, 4.0, 8, service);
-    let history = Simulation::run(setup.clone());
-    let early = figures(&setup, &history, 5 * SECOND..35 * SECOND);
-    let late = figures(&setup, &history, 90 * SECOND..120 * SECOND);
+    let run = setup(service).then(120, 4.0, 8, service).run();
+    let early = run.between(5, 35);
+    let late = run.between(90, 120);
     println!("long overload: early {early:.2?}, late {late:.2?}");
     assert!(late.limit <= 14.0 && late.limit >= 8.0, "{late:?}");
     assert!(
@@ -262,11 +275,11 @@ fn the_limit_does_not_drift_in_a_long_overload() {
 #[test]
 fn what_is_learnt_near_saturation_is_corrected() {
     let service = Service::Exponential(10 * MS);
-    let setup = setup(service)
+    let run = setup(service)
         .then(40, 0.97, 8, service)
-        .then(20, 10.0, 8, service);
-    let history = Simulation::run(setup.clone());
-    let late = figures(&setup, &history, 45 * SECOND..60 * SECOND);
+        .then(20, 10.0, 8, service)
+        .run();
+    let late = run.between(45, 60);
     println!("after saturation: {late:.2?}");
     assert!(late.limit <= 14.0 && late.goodput >= 0.95, "{late:?}");
 }
@@ -275,12 +288,12 @@ fn what_is_learnt_near_saturation_is_corrected() {
 fn a_callee_that_becomes_slower_for_good_keeps_its_goodput() {
     for servers in [4, 8, 64] {
         let (fast, slow) = (Service::Exponential(10 * MS), Service::Exponential(20 * MS));
-        let setup = setup(fast)
+        let run = setup(fast)
             .then(15, 3.0, servers, fast)
-            .then(30, 3.0, servers, slow);
-        let history = Simulation::run(setup.clone());
-        let change = figures(&setup, &history, 15 * SECOND..20 * SECOND);
-        let later = figures(&setup, &history, 20 * SECOND..45 * SECOND);
+            .then(30, 3.0, servers, slow)
+            .run();
+        let change = run.between(15, 20);
+        let later = run.between(20, 45);
         println!("{servers} servers, slower: first {change:.2?}, later {later:.2?}");
         assert!(change.goodput >= 0.7, "{change:?}");
         assert!(later.goodput >= 0.95 && later.critical >= 0.999, "{later:?}");
@@ -290,11 +303,11 @@ fn a_callee_that_becomes_slower_for_good_keeps_its_goodput() {
 #[test]
 fn a_callee_that_loses_servers_is_given_less() {
     let service = Service::Exponential(10 * MS);
-    let setup = setup(service)
+    let run = setup(service)
         .then(15, 3.0, 16, service)
-        .then(20, 12.0, 4, service);
-    let history = Simulation::run(setup.clone());
-    let later = figures(&setup, &history, 20 * SECOND..35 * SECOND);
+        .then(20, 12.0, 4, service)
+        .run();
+    let later = run.between(20, 35);
     println!("fewer servers: {later:.2?}");
     assert!(later.limit <= 10.0 && later.goodput >= 0.95, "{later:?}");
     assert!(later.p99 <= 150 * MS, "{later:?}");
@@ -303,11 +316,11 @@ fn a_callee_that_loses_servers_is_given_less() {
 #[test]
 fn a_callee_that_gains_servers_is_given_more() {
     let service = Service::Exponential(10 * MS);
-    let setup = setup(service)
+    let run = setup(service)
         .then(15, 10.0, 4, service)
-        .then(15, 2.5, 16, service);
-    let history = Simulation::run(setup.clone());
-    let later = figures(&setup, &history, 20 * SECOND..30 * SECOND);
+        .then(15, 2.5, 16, service)
+        .run();
+    let later = run.between(20, 30);
     println!("more servers: {later:.2?}");
     assert!(later.goodput >= 0.95, "{later:?}");
 }
@@ -320,10 +333,9 @@ fn load_that_fits_is_not_held_back() {
         (bimodal(10 * MS), 0.7),
         (Service::Constant(50 * MS), 0.8),
     ] {
-        let setup = setup(service).then(30, load, 64, service);
-        let history = Simulation::run(setup.clone());
-        let start = figures(&setup, &history, Duration::ZERO..SECOND);
-        let later = figures(&setup, &history, 2 * SECOND..30 * SECOND);
+        let run = setup(service).then(30, load, 64, service).run();
+        let start = run.between(0, 1);
+        let later = run.between(2, 30);
         println!("{service:?}, load {load}: at first {start:.3?}, later {later:.3?}");
         assert!(start.served >= 0.5, "{start:?}");
         assert!(later.served >= 0.999, "{later:?}");

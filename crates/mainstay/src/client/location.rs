@@ -10,7 +10,8 @@ use crate::failure::Failure;
 /// Which running system is meant.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Location {
-    /// Folder of the manifest; by default the current folder or the nearest one above it where a system runs
+    /// Folder of the manifest, or the manifest itself; by default the current folder or the nearest one above it where
+    /// a system runs
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Data directory of the system, where `run` was given another than .mainstay beside the manifest
@@ -44,6 +45,8 @@ impl Location {
     fn candidates(&self, current: &Path) -> Vec<DataDir> {
         match (&self.data_dir, &self.dir) {
             (Some(data_dir), _) => vec![DataDir::new(data_dir)],
+            // `run` takes the manifest itself too, and its data stands beside it.
+            (None, Some(dir)) if dir.is_file() => vec![DataDir::new(dir.with_file_name(DEFAULT_NAME))],
             (None, Some(dir)) => vec![DataDir::new(dir.join(DEFAULT_NAME))],
             (None, None) => current
                 .ancestors()

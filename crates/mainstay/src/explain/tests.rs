@@ -36,7 +36,7 @@ fn check(words: &[&str], expect: Expect) {
     let manifest = load_text(SHOP).expect("a manifest");
     let assembly = assembly::assemble(&manifest);
     let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-    let shown = match question(&words).map(|question| question.edge) {
+    let shown = match asked(&words) {
         Ok(Some((caller, target))) => match find(&manifest, &assembly, &caller, &target) {
             Ok((edge, target)) => render::explain::edge(edge, target, Palette::PLAIN),
             Err(failure) => failure.to_string(),
@@ -170,26 +170,20 @@ fn edges_that_do_not_exist() {
 }
 
 #[test]
-fn the_words_of_the_command_line() {
-    let edge = |caller: &str, target: &str, dir: &str| Question {
-        edge: Some((caller.to_owned(), target.to_owned())),
-        dir: dir.into(),
-    };
-    for (words, expected) in [
-        (vec!["a->b"], edge("a", "b", ".")),
-        (vec!["a -> b", "dir"], edge("a", "b", "dir")),
-        (vec!["a", "b"], edge("a", "b", ".")),
-        (vec!["a", "b", "dir"], edge("a", "b", "dir")),
-    ] {
-        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
-        assert_eq!(question(&words).expect("a question"), expected);
+fn an_edge_is_one_word_or_two() {
+    for words in [&["a->b"][..], &["a -> b"], &["a→b"], &["a", "b"]] {
+        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+        let edge = ("a".to_owned(), "b".to_owned());
+        assert_eq!(asked(&words).expect("an edge"), Some(edge));
     }
-    let all = Question {
-        edge: None,
-        dir: "dir".into(),
-    };
-    assert_eq!(question(&["dir".to_owned()]).expect("a question"), all);
-    assert!(question(&["a->b".to_owned(), "c".to_owned(), "d".to_owned()]).is_err());
+    let no_edge = expect![
+        "`examples/shop` is no edge: write one as 'CALLER->TARGET' or as two words, and the folder of the manifest with --dir"
+    ];
+    check(&["examples/shop"], no_edge);
+    let no_edge = expect![
+        "`a->b examples/shop` is no edge: write one as 'CALLER->TARGET' or as two words, and the folder of the manifest with --dir"
+    ];
+    check(&["a->b", "examples/shop"], no_edge);
 }
 
 #[test]

@@ -455,6 +455,7 @@ pub(crate) struct LatencyFull {
 #[serde(deny_unknown_fields)]
 pub(crate) struct External {
     /// Where it is: `https://host[:port][/path]`. A Dapr `HTTPEndpoint` of the same name may give it instead.
+    /// Its certificate must be one that the machine trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others to trust.
     pub(crate) url: Option<String>,
     /// Headers added to every request.
     #[serde(default)]

@@ -164,7 +164,9 @@ impl Voice {
             format!("mainstay status{location}"),
             "processes, traffic, breakers".to_owned(),
         ));
-        if let Some(app) = system.apps.first() {
+        // The one whose output answers the call above, where there is one.
+        let front = system.apps.iter().find(|app| !app.ingress_urls.is_empty());
+        if let Some(app) = front.or(system.apps.first()) {
             let command = format!("mainstay logs -f {}{location}", app.app);
             commands.push((command, "the output of one app".to_owned()));
         }
@@ -233,7 +235,7 @@ mod tests {
             started_unix_ms: 0,
             control_url: "http://127.0.0.1:4400".to_owned(),
             ingress_url: Some("http://127.0.0.1:8080".to_owned()),
-            apps: vec![app("storefront", &["http://127.0.0.1:8080/"]), app("orders", &[])],
+            apps: vec![app("orders", &[]), app("storefront", &["http://127.0.0.1:8080/"])],
         }
     }
 
@@ -242,7 +244,7 @@ mod tests {
             log: LogRenderer::new(vec![("storefront".to_owned(), 1)], Palette::PLAIN, false),
             palette: Palette::PLAIN,
             location: " --dir shop".to_owned(),
-            explain: Some("mainstay explain 'storefront->orders' shop".to_owned()),
+            explain: Some("mainstay explain 'storefront->orders' --dir shop".to_owned()),
         }
     }
 
@@ -255,19 +257,19 @@ mod tests {
 
     #[test]
     fn what_to_try_is_told_once_everything_is_up() {
-        expect![[r"
+        expect![[r#"
             mainstay   |
             mainstay   | shop is up after 2.3s
-            mainstay   |   http://127.0.0.1:8080/                      goes to storefront
-            mainstay   |   http://127.0.0.1:4400                       control API; metrics at /metrics
+            mainstay   |   http://127.0.0.1:8080/                            goes to storefront
+            mainstay   |   http://127.0.0.1:4400                             control API; metrics at /metrics
             mainstay   | try next, in another terminal:
-            mainstay   |   curl http://127.0.0.1:8080/                 call it
-            mainstay   |   mainstay status --dir shop                  processes, traffic, breakers
-            mainstay   |   mainstay logs -f storefront --dir shop      the output of one app
-            mainstay   |   mainstay explain 'storefront->orders' shop  why calls behave as they do
-            mainstay   |   mainstay stop --dir shop                    or Ctrl-C here
+            mainstay   |   curl http://127.0.0.1:8080/                       call it
+            mainstay   |   mainstay status --dir shop                        processes, traffic, breakers
+            mainstay   |   mainstay logs -f storefront --dir shop            the output of one app
+            mainstay   |   mainstay explain 'storefront->orders' --dir shop  why calls behave as they do
+            mainstay   |   mainstay stop --dir shop                          or Ctrl-C here
             mainstay   |
-        "]]
+        "#]]
         .assert_eq(&voice().notice(&up(&[]), &system()));
     }
 

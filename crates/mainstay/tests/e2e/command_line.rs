@@ -6,11 +6,21 @@ use crate::harness::system::run;
 async fn without_a_running_system_the_error_says_where_it_looked_and_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().to_str().expect("text");
-    for command in ["status", "logs", "stop"] {
-        let output = run(&[command, "--dir", path], &[]).await;
+    let manifest = folder.path().join("mainstay.yaml");
+    std::fs::write(&manifest, "apps: {}").expect("a manifest");
+    let data_dir = folder.path().join(".mainstay");
+    for (command, dir) in [
+        ("status", path),
+        ("logs", path),
+        ("stop", manifest.to_str().expect("text")),
+    ] {
+        let output = run(&[command, "--dir", dir], &[]).await;
         assert_eq!(output.code, 1, "{output:?}");
         assert_eq!(output.stdout, "");
-        assert!(output.stderr.contains(path), "{output:?}");
+        assert!(
+            output.stderr.contains(&format!("{}:", data_dir.display())),
+            "{output:?}"
+        );
         assert!(output.stderr.contains("mainstay run"), "{output:?}");
     }
 }
@@ -62,6 +72,8 @@ async fn completion_scripts_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completion", shell], &[]).await;
         assert_eq!(output.code, 0, "{output:?}");
-        assert!(output.stdout.contains("restart"), "{shell}");
+        for word in ["restart", "dir"] {
+            assert!(output.stdout.contains(word), "{shell}");
+        }
     }
 }

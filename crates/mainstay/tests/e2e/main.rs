@@ -22,4 +22,5 @@ mod sdk;
 mod start;
 mod supervision;
 mod telemetry;
+mod tls;
 mod tools;

@@ -53,19 +53,45 @@ async fn check_answers_yes_no_and_wrong() {
 async fn explain_shows_the_sum_and_the_origin() {
     let folder = manifest(GOOD);
     let path = folder.path().to_str().expect("text");
-    let output = run(&["explain", "shop->orders", path], &[]).await;
+    let output = run(&["explain", "shop->orders", "--dir", path], &[]).await;
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("2 x p99 = 2 x 120ms"), "{output:?}");
     assert!(
         output.stdout.contains("sla of orders (mainstay.yaml:4)"),
         "{output:?}"
     );
-    let output = run(&["explain", "--json", "shop", "orders", path], &[]).await;
+    let output = run(&["explain", "--json", "shop", "orders", "--dir", path], &[]).await;
     let explained: Value = serde_json::from_str(&output.stdout).expect("JSON");
     assert_eq!(explained["edge"][0]["value"], "240ms");
-    let output = run(&["explain", "shop->order", path], &[]).await;
+    let output = run(&["explain", "shop->order", "--dir", path], &[]).await;
     assert_eq!(output.code, 2, "{output:?}");
     assert!(output.stderr.contains("did you mean `orders`?"), "{output:?}");
+}
+
+#[tokio::test]
+async fn every_command_takes_dir_and_those_without_another_argument_the_folder_alone() {
+    let folder = manifest(GOOD);
+    let path = folder.path().to_str().expect("text");
+    let file = format!("{path}/mainstay.yaml");
+    for arguments in [
+        &["check", path][..],
+        &["check", &file],
+        &["check", "--dir", path],
+        &["explain", "--dir", path],
+        &["explain", "shop->orders", "--dir", &file],
+    ] {
+        let output = run(arguments, &[]).await;
+        assert_eq!(output.code, 0, "{arguments:?} {output:?}");
+    }
+    for (arguments, says) in [
+        (&["explain", path][..], "the folder of the manifest with --dir"),
+        (&["check", path, "--dir", path], "cannot be used with"),
+        (&["run", path, "--dir", path], "cannot be used with"),
+    ] {
+        let output = run(arguments, &[]).await;
+        assert_eq!(output.code, 2, "{arguments:?} {output:?}");
+        assert!(output.stderr.contains(says), "{output:?}");
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ apps:
 /// What `explain` says of an edge: names and values.
 async fn explain(system: &System, edge: &str) -> HashMap<String, String> {
     let folder = system.folder().to_str().expect("text");
-    let output = run(&["explain", edge, folder, "--json"], &[]).await;
+    let output = run(&["explain", edge, "--dir", folder, "--json"], &[]).await;
     assert_eq!(output.code, 0, "{output:?}");
     let explained: Value = serde_json::from_str(&output.stdout).expect("JSON");
     let text = |value: &Value| value.as_str().expect("text").to_owned();

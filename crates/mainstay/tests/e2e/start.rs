@@ -188,6 +188,8 @@ async fn what_is_up_and_what_to_try_is_printed_without_colors_into_a_pipe() {
         .expect("an address")
         .to_owned();
     assert!(log.contains(&format!("curl http://{ingress}/")), "{log}");
+    assert!(log.contains("mainstay logs -f front --data-dir"), "{log}");
+    assert!(log.contains("mainstay explain 'front->back' --dir"), "{log}");
     assert!(log.contains("front    | listening on"), "{log}");
     assert!(log.contains("back-2   | listening on"), "{log}");
     assert!(!log.contains('\x1b'), "{log}");

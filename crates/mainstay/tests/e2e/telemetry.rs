@@ -67,16 +67,22 @@ fn spans(collector: &Backend) -> Vec<Span> {
         .collect()
 }
 
-#[tokio::test]
-async fn calls_and_attempts_are_exported_as_one_trace() {
-    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
-    const CALLER: &str = "b7ad6b7169203331";
+/// A system, and the collector that its spans go to.
+async fn exporting() -> (System, Backend) {
     let collector = Backend::start(|_| Response::new(String::new())).await;
     let endpoint = format!("http://{}", collector.address);
     let system = System::with(DUO)
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
         .start()
         .await;
+    (system, collector)
+}
+
+#[tokio::test]
+async fn calls_and_attempts_are_exported_as_one_trace() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const CALLER: &str = "b7ad6b7169203331";
+    let (system, collector) = exporting().await;
     let ingress = system
         .ingress()
         .await
@@ -118,12 +124,7 @@ async fn calls_and_attempts_are_exported_as_one_trace() {
 
 #[tokio::test]
 async fn spans_of_the_last_calls_are_not_lost_at_the_end() {
-    let collector = Backend::start(|_| Response::new(String::new())).await;
-    let endpoint = format!("http://{}", collector.address);
-    let system = System::with(DUO)
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
-        .start()
-        .await;
+    let (system, collector) = exporting().await;
     assert_eq!(system.ingress().await.get("/last").await.status, 200);
     assert_eq!(system.interrupt().await.code(), Some(0));
     assert!(!spans(&collector).is_empty());

@@ -12,11 +12,18 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it arrived.
 pub type Arrived = (request::Parts, Bytes);
+
+/// A connection with or without TLS.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Connection for S {}
 
 /// A server that keeps what arrives.
 pub struct Backend {
@@ -36,21 +43,29 @@ impl Backend {
         address: SocketAddr,
         answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
-        Self::serve(address, Duration::ZERO, answer).await
+        Self::serve(address, None, Duration::ZERO, answer).await
+    }
+
+    /// [`Backend::start`] behind TLS.
+    pub async fn start_tls(
+        tls: TlsAcceptor,
+        answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static,
+    ) -> Self {
+        let address = ([127, 0, 0, 1], 0).into();
+        Self::serve(address, Some(tls), Duration::ZERO, answer).await
     }
 
     /// Answers every request after `delay`.
     pub async fn start_slow(delay: Duration) -> Self {
-        Self::serve(
-            ([127, 0, 0, 1], 0).into(),
-            delay,
-            |_| Response::new(String::new()),
-        )
+        Self::serve(([127, 0, 0, 1], 0).into(), None, delay, |_| {
+            Response::new(String::new())
+        })
         .await
     }
 
     async fn serve(
         address: SocketAddr,
+        tls: Option<TlsAcceptor>,
         delay: Duration,
         answer: impl Fn(&Arrived) -> Response<String> + Send + Sync + 'static,
     ) -> Self {
@@ -73,7 +88,16 @@ impl Backend {
                         Ok::<_, Infallible>(response)
                     }
                 });
+                let tls = tls.clone();
                 tokio::spawn(async move {
+                    let stream: Box<dyn Connection> = match tls {
+                        None => Box::new(stream),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            // The client did not like the certificate.
+                            Err(_) => return,
+                        },
+                    };
                     let server = auto::Builder::new(TokioExecutor::new());
                     // How the connection ends is the client's business.
                     let _ = server.serve_connection(TokioIo::new(stream), service).await;

@@ -55,10 +55,16 @@ impl Load {
         .await;
     }
 
-    /// Ends the traffic; gives the number of good answers and what went wrong.
-    pub async fn stop(self) -> (u64, Vec<String>) {
+    /// Ends the traffic; panics when anything went wrong.
+    pub async fn end_without_failure(self) {
         self.stopping.store(true, Ordering::Relaxed);
         let failures = self.clients.join_all().await.concat();
-        (self.good.load(Ordering::Relaxed), failures)
+        assert!(
+            failures.is_empty(),
+            "{} failed, {} were answered well: {:?}",
+            failures.len(),
+            self.good.load(Ordering::Relaxed),
+            failures.first()
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! binary. Everything listens on port 0, so tests run side by side. Whatever a test waits for has a deadline; whatever it
 //! started is killed when it ends, also by a panic, and then the log of the system is printed.
 
+pub mod authority;
 pub mod backend;
 pub mod http;
 pub mod load;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use authority::Authority;
 pub use backend::Backend;
 pub use http::Client;
 pub use system::System;
