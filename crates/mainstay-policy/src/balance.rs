@@ -29,9 +29,8 @@ impl PeakEwma {
     /// Learns from one answer. The first one is believed as it is.
     pub fn record(&self, latency: Duration, now: Timestamp) {
         let latency = (latency.as_nanos() as u64).max(1);
-        let elapsed = now.since(Timestamp::from_nanos(
-            self.updated.swap(now.as_nanos(), Ordering::Relaxed),
-        ));
+        let elapsed = now.since(Timestamp::from_nanos(self.updated.load(Ordering::Relaxed)));
+        self.updated.store(now.as_nanos(), Ordering::Relaxed);
         let average = self.nanos.load(Ordering::Relaxed);
         let next = if average == 0 || latency >= average {
             latency

@@ -15,8 +15,10 @@ const SCALE: u64 = 1000;
 pub(crate) struct TokenBucket {
     /// Tokens of calls.
     earned: AtomicU64,
-    /// The level that `earned` is cut down to at the end of a window: what was put in during it.
-    fresh: AtomicU64,
+    /// What `earned` was when the window began, and what was taken of it since: so what was put in during the window is
+    /// known at its end, and a call needs to change one number only.
+    level: AtomicU64,
+    taken: AtomicU64,
     window_ends: AtomicU64,
     window_nanos: u64,
     per_call: u64,
@@ -38,9 +40,11 @@ impl TokenBucket {
         };
         // The first window's reserve is there at once, so nothing flows in before that window has ended.
         let window_ends = now.as_nanos().saturating_add(window_nanos);
+        let level = window_nanos / nanos_per_reserve_token * SCALE;
         Self {
-            earned: AtomicU64::new(window_nanos / nanos_per_reserve_token * SCALE),
-            fresh: AtomicU64::new(0),
+            earned: AtomicU64::new(level),
+            level: AtomicU64::new(level),
+            taken: AtomicU64::new(0),
             window_ends: AtomicU64::new(window_ends),
             window_nanos,
             per_call: (ratio * SCALE as f64).round() as u64,
@@ -53,7 +57,6 @@ impl TokenBucket {
     pub(crate) fn deposit(&self, now: Timestamp) {
         self.expire(now);
         self.earned.fetch_add(self.per_call, Ordering::Relaxed);
-        self.fresh.fetch_add(self.per_call, Ordering::Relaxed);
     }
 
     /// Takes one token out, first of those that calls earned, then of the reserve.
@@ -65,6 +68,7 @@ impl TokenBucket {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, earned)
             .is_ok()
         {
+            self.taken.fetch_add(SCALE, Ordering::Relaxed);
             return true;
         }
         let reserve = |from: u64| {
@@ -103,12 +107,15 @@ impl TokenBucket {
         {
             return; // another thread does it
         }
-        let fresh = self.fresh.swap(0, Ordering::Relaxed);
+        let taken = self.taken.swap(0, Ordering::Relaxed);
+        let earned = self.earned.load(Ordering::Relaxed);
+        let fresh = (earned + taken).saturating_sub(self.level.load(Ordering::Relaxed));
         let kept = if now.as_nanos().saturating_sub(ends) < self.window_nanos {
             fresh
         } else {
             0
         };
-        self.earned.fetch_min(kept, Ordering::Relaxed);
+        let before = self.earned.fetch_min(kept, Ordering::Relaxed);
+        self.level.store(before.min(kept), Ordering::Relaxed);
     }
 }

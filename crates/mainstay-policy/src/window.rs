@@ -26,23 +26,29 @@ pub(crate) struct Counts {
 #[derive(Debug)]
 pub(crate) struct Window {
     buckets: [AtomicU64; BUCKETS],
-    slot_nanos: u64,
+    /// 2^64 divided by the length of a slot in nanoseconds: a multiplication by it is a tenth of a division.
+    slots_per_nano: u64,
 }
 
 impl Window {
-    /// A window of this length; at least 10 ns.
+    /// A window of this length; at least 20 ns.
     pub(crate) fn new(length: Duration) -> Self {
-        let slot_nanos = (length.as_nanos() as u64 / BUCKETS as u64).max(1);
+        let slot_nanos = (length.as_nanos() as u64 / BUCKETS as u64).max(2);
         // A slot number that is never current, so that an untouched bucket counts nothing.
         Self {
             buckets: std::array::from_fn(|_| AtomicU64::new(pack(SLOT_MASK, Counts::default()))),
-            slot_nanos,
+            slots_per_nano: u64::MAX / slot_nanos + 1,
         }
+    }
+
+    /// The number of the slot that `now` lies in.
+    fn slot(&self, now: Timestamp) -> u64 {
+        ((u128::from(now.as_nanos()) * u128::from(self.slots_per_nano)) >> 64) as u64
     }
 
     /// Counts one call.
     pub(crate) fn record(&self, failed: bool, now: Timestamp) {
-        let slot = now.as_nanos() / self.slot_nanos;
+        let slot = self.slot(now);
         let Some(bucket) = self.buckets.get((slot % BUCKETS as u64) as usize) else {
             return;
         };
@@ -61,7 +67,7 @@ impl Window {
 
     /// What was counted within the window before `now`.
     pub(crate) fn counts(&self, now: Timestamp) -> Counts {
-        let current = now.as_nanos() / self.slot_nanos;
+        let current = self.slot(now);
         let mut sum = Counts::default();
         for bucket in &self.buckets {
             let (held, counts) = unpack(bucket.load(Ordering::Relaxed));

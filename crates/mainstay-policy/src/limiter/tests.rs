@@ -115,6 +115,24 @@ fn refusals_of_the_callee_lower_it_to_its_minimum() {
 }
 
 #[test]
+fn logarithms_are_near_enough() {
+    for nanos in (0..63).flat_map(|power| {
+        let step = 1_u64 << power;
+        [
+            step,
+            step + step / 3,
+            step + step / 2,
+            step + step / 4 * 3,
+            2 * step - 1,
+        ]
+    }) {
+        let exact = (nanos as f64).log2() * super::LOG_PARTS;
+        let off = exact - super::log2_parts(nanos) as f64;
+        assert!((-2.0..3.0).contains(&off), "{nanos}: off by {off}");
+    }
+}
+
+#[test]
 fn contradictory_bounds_are_put_right() {
     let bounds = |initial, min, max| {
         let policy = LimitPolicy {
