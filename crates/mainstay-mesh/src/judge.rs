@@ -95,6 +95,14 @@ impl Status {
         }
     }
 
+    /// Whether the callee says that it cannot serve now (RFC 9110, 15.6.4: overload or maintenance).
+    pub(crate) fn is_unavailable(self) -> bool {
+        matches!(
+            self,
+            Self::Http(StatusCode::SERVICE_UNAVAILABLE) | Self::Grpc(grpc::UNAVAILABLE)
+        )
+    }
+
     /// Whether `retry_on` names it.
     pub(crate) fn is_retried(self, retry_on: &RetryOn) -> bool {
         match self {

@@ -200,6 +200,8 @@ pub(crate) struct AttemptRecord {
     probe: bool,
     /// From the moment the replica had the whole request to the head of its answer.
     latency: Option<Duration>,
+    /// The replica said that it cannot serve now.
+    is_unavailable: bool,
     line: Option<Line>,
     uploading: Option<Uploading>,
     /// Whose connections it uses.
@@ -225,6 +227,7 @@ impl AttemptRecord {
             started: now,
             probe,
             latency: None,
+            is_unavailable: false,
             line: None,
             uploading: None,
             worker,
@@ -252,6 +255,7 @@ impl AttemptRecord {
         now: Timestamp,
     ) {
         self.latency = asked.map(|asked| now.since(asked.max(self.started)));
+        self.is_unavailable = status.is_unavailable();
         if let (Outcome::Success, Some(latency)) = (outcome, self.latency) {
             self.edge.callee.answered_after(&self.replica, latency, now);
         }
@@ -297,10 +301,13 @@ impl AttemptRecord {
         }
         let elapsed = now.since(self.started);
         let latency = self.latency.unwrap_or(elapsed);
-        // How long an answer took that came while the request was still being sent says nothing.
-        let learnt = match (outcome, self.latency) {
-            (Outcome::Success, None) => Outcome::Cancelled,
-            (outcome, _) => outcome,
+        let learnt = match outcome {
+            // How long an answer took that came while the request was still being sent says nothing.
+            Outcome::Success if self.latency.is_none() => Outcome::Cancelled,
+            // A failure to everybody else, but here it is a request for fewer calls: many an app says so when one that it
+            // calls sheds.
+            Outcome::Failure if self.is_unavailable => Outcome::Rejected,
+            outcome => outcome,
         };
         let callee = &self.edge.callee;
         if self.replica.limiter.finish(latency, learnt, now) {

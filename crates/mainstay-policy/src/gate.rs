@@ -4,7 +4,7 @@
 //!
 //! - The highest priority goes in first. A full queue makes room for a call by turning away one of lower priority.
 //! - A class whose calls have waited without a break for longer than an interval will not drain by itself: from then on
-//!   nobody in it waits longer than the target. That is the form that Facebook gave `CoDel` for servers (Maurer, "Fail at
+//!   nobody in it waits longer than the target, until nobody has waited for an interval. That is the form that Facebook gave `CoDel` for servers (Maurer, "Fail at
 //!   Scale", ACM Queue 2015; 100 ms and 5 ms). Critical calls get ten intervals.
 //! - Under pressure the newest call goes first (adaptive LIFO, ibid.): the oldest will hardly be of use any more.
 //!

@@ -58,6 +58,7 @@ enum Side {
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) duration: Duration,
+    pub(crate) is_quick: bool,
     /// Only then the results are written down.
     pub(crate) is_full: bool,
     pub(crate) with_mainstay: bool,
@@ -80,6 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let effort = Effort {
         rounds,
         duration,
+        is_quick: options.quick,
         is_full: !options.quick && options.only.is_none(),
         with_mainstay: options.only != Some(Side::Peers),
         with_peers: options.only != Some(Side::Mainstay),

@@ -55,21 +55,21 @@ fn capacity() -> f64 {
 /// When a participant does not start.
 pub(super) fn run(effort: &Effort) -> Result<()> {
     let seconds = Duration::from_secs;
-    let phases = if effort.is_full {
-        Phases {
-            unloaded: seconds(10),
-            step: seconds(8),
-            before: seconds(5),
-            overload: seconds(20),
-            after: seconds(15),
-        }
-    } else {
+    let phases = if effort.is_quick {
         Phases {
             unloaded: seconds(3),
             step: seconds(2),
             before: seconds(2),
             overload: seconds(6),
             after: seconds(6),
+        }
+    } else {
+        Phases {
+            unloaded: seconds(10),
+            step: seconds(8),
+            before: seconds(5),
+            overload: seconds(20),
+            after: seconds(15),
         }
     };
     let lab = Lab::new()?;

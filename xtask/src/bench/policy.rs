@@ -28,7 +28,7 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
         "--benches",
         "--",
     ];
-    if !effort.is_full {
+    if effort.is_quick {
         arguments.push("--quick");
     }
     run_tool(&mut cargo(&arguments))?;

@@ -221,6 +221,25 @@ async fn a_front_door_has_no_say_in_priorities() {
     assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
 }
 
+/// An app passes on that something behind it sheds: it is a failure, and at the same time a request for fewer calls.
+#[tokio::test]
+async fn a_callee_that_is_unavailable_is_given_fewer_calls_at_a_time() {
+    let app = App::fixed(503, "something behind me is full").await;
+    let mesh = TestMesh::with_replicas(&[app.address]);
+    let limit = |mesh: &TestMesh| mesh.target().replicas[0].limit;
+    let before = limit(&mesh);
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+    while limit(&mesh) == before {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the limit stays at {before}"
+        );
+        let _ = mesh.call(post("/", "x")).await;
+    }
+    assert!(limit(&mesh) < before);
+    assert!(mesh.edge().failures > 0);
+}
+
 #[tokio::test]
 async fn a_call_waits_for_a_replica_that_restarts() {
     let app = App::fixed(200, "back again").await;

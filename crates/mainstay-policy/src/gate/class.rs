@@ -30,8 +30,11 @@ pub(super) struct Waiter {
 pub(super) struct Class {
     priority: Priority,
     waiters: BTreeMap<Ticket, Waiter>,
-    /// Since when somebody waits here without a break.
+    /// Since when somebody waits here without a break. A class that stood and was empty for less than an interval goes on
+    /// standing: a batch of places that became free at once has not ended an overload.
     stands_since: Timestamp,
+    /// When somebody waited here last.
+    waited_at: Timestamp,
 }
 
 impl Class {
@@ -40,6 +43,7 @@ impl Class {
             priority,
             waiters: BTreeMap::new(),
             stands_since: Timestamp::ZERO,
+            waited_at: Timestamp::ZERO,
         }
     }
 
@@ -47,10 +51,13 @@ impl Class {
         self.waiters.len()
     }
 
-    pub(super) fn push(&mut self, ticket: Ticket, now: Timestamp) {
-        if self.waiters.is_empty() {
+    pub(super) fn push(&mut self, ticket: Ticket, policy: &QueuePolicy, now: Timestamp) {
+        let stood = self.waited_at.since(self.stands_since) > self.may_stand(policy);
+        let goes_on = stood && now.since(self.waited_at) < policy.interval;
+        if self.waiters.is_empty() && !goes_on {
             self.stands_since = now;
         }
+        self.waited_at = now;
         let waiter = Waiter {
             since: now,
             waker: None,
@@ -68,6 +75,9 @@ impl Class {
 
     /// The one whose turn it is: the oldest, or under pressure the newest, who can still be served in time.
     pub(super) fn pop(&mut self, policy: &QueuePolicy, now: Timestamp) -> Option<(Ticket, Waiter)> {
+        if !self.waiters.is_empty() {
+            self.waited_at = now;
+        }
         if self.is_pressed(policy, now) {
             self.waiters.pop_last()
         } else {
@@ -97,12 +107,15 @@ impl Class {
 
     /// Whether calls have waited here for so long without a break that they will not drain by themselves.
     fn stands(&self, policy: &QueuePolicy, now: Timestamp) -> bool {
-        let intervals = if self.priority == Priority::Critical {
-            CRITICAL_INTERVALS
+        !self.waiters.is_empty() && now.since(self.stands_since) > self.may_stand(policy)
+    }
+
+    fn may_stand(&self, policy: &QueuePolicy) -> Duration {
+        if self.priority == Priority::Critical {
+            policy.interval * CRITICAL_INTERVALS
         } else {
-            1
-        };
-        !self.waiters.is_empty() && now.since(self.stands_since) > policy.interval * intervals
+            policy.interval
+        }
     }
 
     /// Whether the newest goes first. Critical calls keep their order for as long as all of them can be served.

@@ -47,7 +47,7 @@ impl Queue {
     pub(super) fn push(&mut self, priority: Priority, now: Timestamp) -> Ticket {
         let ticket = self.next;
         self.next += 1;
-        self.class(priority).push(ticket, now);
+        self.classes[priority as usize].push(ticket, &self.policy, now);
         ticket
     }
 

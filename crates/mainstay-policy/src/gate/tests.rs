@@ -126,6 +126,33 @@ fn a_standing_queue_is_served_newest_first_and_sheds_the_rest() {
 }
 
 #[test]
+fn a_standing_queue_that_drains_for_a_moment_still_stands() {
+    let (gate, clock) = gate(1, 10);
+    let mut inside = gate.try_enter().expect("room");
+    let first = Caller::new(&gate, Priority::Normal);
+    clock.advance(Duration::from_millis(99));
+    let second = Caller::new(&gate, Priority::Normal);
+    clock.advance(Duration::from_millis(4));
+    drop(inside);
+    assert!(first.answer().is_err(), "the class stands");
+    inside = second.answer().expect("within the target");
+    let wait_again = |pause_ms| {
+        clock.advance(Duration::from_millis(pause_ms));
+        let caller = Caller::new(&gate, Priority::Normal);
+        clock.advance(Duration::from_millis(6));
+        caller
+    };
+    // Nobody waited for 50 ms, but that is less than an interval.
+    let caller = wait_again(50);
+    drop(inside);
+    assert!(matches!(caller.answer(), Err(Refusal::WaitedTooLong(_))));
+    let inside = gate.try_enter().expect("room");
+    let caller = wait_again(150);
+    drop(inside);
+    assert!(caller.answer().is_ok(), "the overload was over");
+}
+
+#[test]
 fn critical_calls_wait_while_a_flood_of_others_is_shed() {
     let (gate, clock) = gate(1, 100);
     let mut inside = gate.try_enter().expect("room");
