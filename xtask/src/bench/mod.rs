@@ -59,10 +59,22 @@ pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) duration: Duration,
     pub(crate) is_quick: bool,
+    only: Option<Side>,
+}
+
+impl Effort {
     /// Only then the results are written down.
-    pub(crate) is_full: bool,
-    pub(crate) with_mainstay: bool,
-    pub(crate) with_peers: bool,
+    pub(crate) fn is_full(&self) -> bool {
+        !self.is_quick && self.only.is_none()
+    }
+
+    pub(crate) fn with_mainstay(&self) -> bool {
+        self.only != Some(Side::Peers)
+    }
+
+    pub(crate) fn with_peers(&self) -> bool {
+        self.only != Some(Side::Mainstay)
+    }
 }
 
 /// Builds what is measured, installs the peers and measures.
@@ -82,12 +94,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         rounds,
         duration,
         is_quick: options.quick,
-        is_full: !options.quick && options.only.is_none(),
-        with_mainstay: options.only != Some(Side::Peers),
-        with_peers: options.only != Some(Side::Mainstay),
+        only: options.only,
     };
     let wanted = |name| options.name == name || options.name == Name::All;
-    if wanted(Name::Policy) && effort.with_mainstay {
+    if wanted(Name::Policy) && effort.with_mainstay() {
         policy::run(&effort)?;
     }
     if wanted(Name::Proxy) {
@@ -134,7 +144,7 @@ fn part(core: child::Core, arguments: &[&str]) -> Result<Vec<String>> {
 /// A versions line for every section: the peers, and Mainstay when it takes part.
 fn versions(effort: &Effort) -> Result<Vec<String>> {
     let mut versions = peers::versions()?;
-    if effort.with_mainstay {
+    if effort.with_mainstay() {
         versions.insert(0, mainstay::version()?);
     }
     Ok(versions)

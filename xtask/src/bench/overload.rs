@@ -74,10 +74,10 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
     };
     let lab = Lab::new()?;
     let mut verdicts = Vec::new();
-    if effort.with_mainstay {
+    if effort.with_mainstay() {
         verdicts.push(measure(&Chain::mainstay(&lab)?, &phases)?);
     }
-    if effort.with_peers {
+    if effort.with_peers() {
         verdicts.push(measure(&Chain::envoy(&lab)?, &phases)?);
         verdicts.push(measure(&Chain::bare(&lab)?, &phases)?);
     }
@@ -94,7 +94,7 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
         phases.overload.as_secs()
     ));
     judge::report(&mut section, &verdicts);
-    section.publish(effort.is_full)
+    section.publish(effort.is_full())
 }
 
 fn measure(chain: &Chain, phases: &Phases) -> Result<Verdict> {

@@ -65,7 +65,7 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
     section.add(&format!(
         "- {target}\n- allocations: none; the test `a_call_through_the_whole_pipeline_allocates_nothing` counts them"
     ));
-    section.publish(effort.is_full)
+    section.publish(effort.is_full())
 }
 
 /// Names and estimates, by name.

@@ -133,11 +133,11 @@ pub(super) fn run(effort: &Effort) -> Result<()> {
     section.table(&["", "MiB"], &memory);
     let mut targets = load_targets(&http1, &http2, &grpc);
     targets.extend(latency::targets(&added));
-    if effort.with_mainstay {
+    if effort.with_mainstay() {
         targets.push(idle_memory(&lab)?);
     }
     section.targets(&targets);
-    section.publish(effort.is_full)
+    section.publish(effort.is_full())
 }
 
 fn start_backends(lab: &Lab) -> Result<Backends> {
@@ -168,7 +168,7 @@ fn start_backends(lab: &Lab) -> Result<Backends> {
 
 fn start_contenders(lab: &Lab, backends: &Backends, effort: &Effort) -> Result<Vec<Contender>> {
     let mut contenders = Vec::new();
-    if effort.with_mainstay {
+    if effort.with_mainstay() {
         contenders.push(mainstay(lab, "Mainstay", &[])?);
         let collector = format!("http://{}", backends.collector);
         let export = [
@@ -177,7 +177,7 @@ fn start_contenders(lab: &Lab, backends: &Backends, effort: &Effort) -> Result<V
         ];
         contenders.push(mainstay(lab, "Mainstay exporting every span", &export)?);
     }
-    if effort.with_peers {
+    if effort.with_peers() {
         contenders.extend(start_peers(lab, backends)?);
     }
     for contender in &mut contenders {
