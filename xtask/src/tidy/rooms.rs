@@ -43,6 +43,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-policy",
         uses: &["mainstay-base"],
         tests_use: &[],

@@ -1,0 +1,3 @@
+//! Adapters against the port.
+
+mod simulated;
