@@ -38,6 +38,7 @@ mod batch;
 mod condition;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod embedded;
 mod error;
 #[cfg(feature = "conformance")]
 pub mod history;

@@ -85,6 +85,12 @@ pub(crate) const FENCES: &[Fence] = &[
         reason: "only the mesh opens connections, so only it needs TLS",
     },
     Fence {
+        dependencies: &["lsm-tree"],
+        only: &["mainstay-store"],
+        in_tests: false,
+        reason: "only the store touches its files",
+    },
+    Fence {
         dependencies: &["signal-hook"],
         only: &["mainstay-host"],
         in_tests: false,

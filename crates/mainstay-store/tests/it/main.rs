@@ -1,3 +1,10 @@
 //! Adapters against the port.
 
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail the test"
+)]
+
+mod embedded;
 mod simulated;
