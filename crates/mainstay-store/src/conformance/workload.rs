@@ -57,8 +57,9 @@ fn group(number: u64) -> KeyRange {
     KeyRange::prefix(format!("group/{number}/"))
 }
 
-/// A value that nobody else writes; its size varies from a few bytes to 2 KiB.
-fn value(id: OperationId) -> Value {
+/// The value that an operation writes, and no other does. It begins with the number and a colon; its size varies from a few
+/// bytes to 2 KiB.
+pub fn value(id: OperationId) -> Value {
     let padding = SplitMix64::new(id.0).below(64).pow(2) / 2;
     let text = format!("{}:{}", id.0, ".".repeat(padding as usize));
     Value::new(text).expect("short")

@@ -16,7 +16,7 @@ use super::log::record::Record;
 use super::log::writer::{WriteError, Writer, is_full};
 use super::queue::{Answer, Next, Queue, Waiting};
 use super::recent::Recent;
-use super::snapshots::Snapshots;
+use super::snapshots::{Place, Snapshots};
 use super::space;
 use super::tokens::Generations;
 use super::tree::{Tree, TreeError};
@@ -55,6 +55,8 @@ pub(super) struct Committer {
     pub log: Writer,
     pub recent: Recent,
     pub hybrid_clock: HybridClock,
+    /// The latest commit.
+    pub last: Version,
     pub generations: Generations,
     pub clock: Arc<dyn Clock>,
     pub wall_clock: Arc<dyn WallClock>,
@@ -80,8 +82,8 @@ impl Committer {
                     if !group.is_empty() {
                         self.commit(group);
                     }
-                    // Nothing is under way, so every number that was given out is decided.
-                    self.snapshots.publish(self.tree.next_number());
+                    // Nothing is under way, so all that has a number can be seen.
+                    self.publish(self.tree.next_number());
                     self.rotate_if_full();
                 }
             }
@@ -198,8 +200,9 @@ impl Committer {
         let Some(last) = records.last() else {
             return;
         };
-        self.snapshots.publish(last.version.as_u64() + 1);
-        self.set_mark(last.version);
+        self.last = last.version;
+        self.publish(last.version.as_u64() + 1);
+        self.set_mark();
         let written = records.iter().flat_map(|record| {
             let keys = record.changes.iter().map(|(key, _)| space::key(key));
             keys.map(|key| (key, record.version))
@@ -207,13 +210,20 @@ impl Committer {
         self.watchers.changed(written);
     }
 
-    fn set_mark(&mut self, version: Version) {
+    fn publish(&self, bound: u64) {
+        self.snapshots.publish(Place {
+            bound,
+            version: self.last,
+        });
+    }
+
+    fn set_mark(&mut self) {
         let written = {
             let mut marks = self.upkeep.mark();
             let mut mark = marks.get();
             mark.last_file = self.log.number();
             mark.durable_bytes = self.log.durable_bytes();
-            mark.version = version;
+            mark.version = self.last;
             marks.write(mark)
         };
         // What is committed is; but a disk that fails here will fail elsewhere.
@@ -230,7 +240,7 @@ impl Committer {
         let full_file = self.log.number();
         match self.log.rotate() {
             Ok(()) => {
-                self.set_mark(self.hybrid_clock.last());
+                self.set_mark();
                 self.tree.seal();
                 self.upkeep.sealed(full_file);
             }

@@ -18,7 +18,7 @@ use super::log::writer::Writer;
 use super::options::Options;
 use super::queue::Queue;
 use super::recent::Recent;
-use super::snapshots::Snapshots;
+use super::snapshots::{Place, Snapshots};
 use super::space;
 use super::tokens::Generations;
 use super::tree::{LATEST, Tree, TreeError};
@@ -39,7 +39,10 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
 
     tree.reserve(last);
     let generation = latest_generation(&tree).map_err(of_tree(path))?;
-    let snapshots = Arc::new(Snapshots::new(tree.next_number()));
+    let snapshots = Arc::new(Snapshots::new(Place {
+        bound: tree.next_number(),
+        version: last,
+    }));
     let queue = Arc::new(Queue::new(options.queue_batches, options.queue_bytes));
     let watchers = Arc::new(Watchers::default());
     let upkeep = Arc::new(Upkeep::new(
@@ -62,6 +65,7 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         log,
         recent: Recent::after(last),
         hybrid_clock: HybridClock::after(last),
+        last,
         generations: Generations::resume(generation, options.clock.now()),
         clock: options.clock.clone(),
         wall_clock: options.wall_clock.clone(),

@@ -1,81 +1,99 @@
 //! Who reads at which moment, so that nothing is thrown away that somebody still needs.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::version::Version;
 
-/// The present moment, and the moments that are being read. A moment is the number below which everything is seen.
+/// The present moment, and the moments that are being read.
 #[derive(Debug)]
 pub(super) struct Snapshots {
-    visible: AtomicU64,
-    open: Mutex<BTreeMap<u64, usize>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    present: Place,
+    /// How many read at each bound.
+    open: BTreeMap<u64, usize>,
+}
+
+/// A place in the line of commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The number in the tree below which everything is seen. The tree takes numbers for changes of its own too, and
+    /// forgets them in a restart.
+    pub bound: u64,
+    /// The latest commit that is seen. It only grows, over restarts too.
+    pub version: Version,
 }
 
 impl Snapshots {
-    /// Everything below `visible` is seen.
-    pub(super) fn new(visible: u64) -> Self {
+    pub(super) fn new(present: Place) -> Self {
+        let state = State {
+            present,
+            open: BTreeMap::new(),
+        };
         Self {
-            visible: AtomicU64::new(visible),
-            open: Mutex::default(),
+            state: Mutex::new(state),
         }
     }
 
-    /// Lets readers see everything below `visible`. The committer alone calls this.
-    pub(super) fn publish(&self, visible: u64) {
-        self.visible.fetch_max(visible, Ordering::AcqRel);
+    /// Moves the present moment on. The committer alone calls this.
+    pub(super) fn publish(&self, present: Place) {
+        self.lock().present = present;
     }
 
     /// The present moment, kept readable until it is dropped.
     pub(super) fn open(self: &Arc<Self>) -> Moment {
-        let mut open = self.lock();
-        let bound = self.visible.load(Ordering::Acquire);
-        *open.entry(bound).or_insert(0) += 1;
+        let mut state = self.lock();
+        let place = state.present;
+        *state.open.entry(place.bound).or_insert(0) += 1;
         Moment {
-            bound,
+            place,
             snapshots: self.clone(),
         }
     }
 
     /// Below this, nobody reads and nobody will.
     pub(super) fn watermark(&self) -> u64 {
-        let open = self.lock();
-        let oldest = open.first_key_value().map(|(bound, _)| *bound);
-        oldest.unwrap_or_else(|| self.visible.load(Ordering::Acquire))
+        let state = self.lock();
+        let oldest = state.open.first_key_value().map(|(bound, _)| *bound);
+        oldest.unwrap_or(state.present.bound)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, usize>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A moment that is being read.
 #[derive(Debug)]
 pub(super) struct Moment {
-    bound: u64,
+    place: Place,
     snapshots: Arc<Snapshots>,
 }
 
 impl Moment {
     /// Everything below this number is seen.
     pub(super) fn bound(&self) -> u64 {
-        self.bound
+        self.place.bound
     }
 
-    /// The latest version that can be seen.
+    /// The latest commit that is seen.
     pub(super) fn version(&self) -> Version {
-        Version::from_u64(self.bound.saturating_sub(1))
+        self.place.version
     }
 }
 
 impl Drop for Moment {
     fn drop(&mut self) {
-        let mut open = self.snapshots.lock();
-        if let Some(count) = open.get_mut(&self.bound) {
+        let mut state = self.snapshots.lock();
+        let bound = self.place.bound;
+        if let Some(count) = state.open.get_mut(&bound) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&self.bound);
+                state.open.remove(&bound);
             }
         }
     }
@@ -85,17 +103,24 @@ impl Drop for Moment {
 mod tests {
     use super::*;
 
+    fn place(bound: u64) -> Place {
+        Place {
+            bound,
+            version: Version::from_u64(bound - 5),
+        }
+    }
+
     #[test]
     fn the_watermark_waits_for_the_oldest_reader() {
-        let snapshots = Arc::new(Snapshots::new(10));
+        let snapshots = Arc::new(Snapshots::new(place(10)));
         assert_eq!(snapshots.watermark(), 10);
         let first = snapshots.open();
-        snapshots.publish(20);
+        snapshots.publish(place(20));
         let second = snapshots.open();
         let third = snapshots.open();
         assert_eq!((first.bound(), second.bound()), (10, 20));
-        assert_eq!(second.version(), Version::from_u64(19));
-        snapshots.publish(30);
+        assert_eq!(second.version(), Version::from_u64(15));
+        snapshots.publish(place(30));
         assert_eq!(snapshots.watermark(), 10);
         drop(first);
         assert_eq!(snapshots.watermark(), 20);

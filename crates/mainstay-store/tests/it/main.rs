@@ -6,5 +6,6 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod crash;
 mod embedded;
 mod simulated;
