@@ -207,3 +207,6 @@ impl From<TreeError> for ReadError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
     let directory = Directory::open(path, |data| fill(path, data, options, medium()))?;
     let mut marks = MarkFile::open(&directory.mark())
         .map_err(OpenError::at(&directory.mark()))?
-        .ok_or_else(|| OpenError::damaged(path, "the file `data/MARK` is not whole"))?;
+        .ok_or_else(|| OpenError::damaged(path, "the file `data/MARK` is missing or not whole"))?;
     let tree = Tree::open(&directory.tree(), options.cache_bytes).map_err(of_tree(path))?;
     let (end, last) = replay(path, &directory, &tree, marks.get())?;
     let log = begin_log(&directory, &tree, &mut marks, end, last, medium())?;

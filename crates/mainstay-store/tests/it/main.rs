@@ -7,5 +7,6 @@
 )]
 
 mod crash;
+mod damage;
 mod embedded;
 mod simulated;

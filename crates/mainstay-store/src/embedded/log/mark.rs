@@ -51,9 +51,12 @@ impl MarkFile {
         Ok(marks)
     }
 
-    /// Opens the file; `None` when neither slot is whole.
+    /// Opens the file; `None` when it is missing or neither slot is whole.
     pub(in crate::embedded) fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = File::options().read(true).write(true).open(path)?;
+        let file = match File::options().read(true).write(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
         let slots = [read_slot(&file, 0)?, read_slot(&file, 1)?];
         let latest = slots.into_iter().flatten().max_by_key(|(turn, _)| *turn);
         Ok(latest.map(|(turn, mark)| Self { file, turn, mark }))
