@@ -9,4 +9,5 @@
 mod crash;
 mod damage;
 mod embedded;
+mod power;
 mod simulated;

@@ -21,8 +21,11 @@ use mainstay_store::history::Summary;
 use self::events::Events;
 
 /// Tells the child where to work; the number tells it which operations are its own.
-const FOLDER: &str = "MAINSTAY_STORE_CRASH_FOLDER";
-const FIRST_ID: &str = "MAINSTAY_STORE_CRASH_FIRST_ID";
+pub(crate) const FOLDER: &str = "MAINSTAY_STORE_CRASH_FOLDER";
+pub(crate) const FIRST_ID: &str = "MAINSTAY_STORE_CRASH_FIRST_ID";
+
+/// After how many commits the child ends by itself; never, if it is not set.
+pub(crate) const COMMITS: &str = "MAINSTAY_STORE_CRASH_COMMITS";
 
 /// How often the process is killed; more on request.
 const KILLS: &str = "MAINSTAY_STORE_KILLS";
@@ -31,14 +34,14 @@ const DEFAULT_KILLS: u64 = 8;
 /// Identifiers that one child may use.
 const IDS_PER_CHILD: u64 = 1 << 32;
 
-fn store_options(folder: &Path) -> Options {
+pub(crate) fn store_options(folder: &Path) -> Options {
     let mut options = Options::new(folder.join("store"));
     // Small, so that flushing and merging are always under way.
     options.memtable_bytes = 64 * 1_024;
     options
 }
 
-fn events_file(folder: &Path) -> PathBuf {
+pub(crate) fn events_file(folder: &Path) -> PathBuf {
     folder.join("events")
 }
 
@@ -68,7 +71,7 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
 }
 
 /// Opens the store, finds out about what was under way, and judges everything so far.
-async fn settle_and_check(folder: &Path, round: u64) -> Summary {
+pub(crate) async fn settle_and_check(folder: &Path, round: u64) -> Summary {
     let store =
         Embedded::open(&store_options(folder)).unwrap_or_else(|error| panic!("round {round}: {error}"));
     let store: Arc<dyn Store> = Arc::new(store);
@@ -101,7 +104,7 @@ async fn reaches(child: &mut Child, events: &Path, bytes: u64) -> bool {
 )]
 fn start(folder: &Path, first_id: u64) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "crash::child", "--ignored"])
+        .args(["--exact", "crash::child"])
         .env(FOLDER, folder)
         .env(FIRST_ID, first_id.to_string())
         .stdout(Stdio::null())
@@ -109,14 +112,14 @@ fn start(folder: &Path, first_id: u64) -> Child {
         .unwrap()
 }
 
-/// Not a test: what the killed process does.
+/// What the killed process does; nothing when it is run as a test.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "started by a_killed_process_loses_nothing_that_was_acknowledged"]
 async fn child() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
         return;
     };
     let first_id: u64 = std::env::var(FIRST_ID).unwrap().parse().unwrap();
+    let commits = std::env::var(COMMITS).map_or(u64::MAX, |commits| commits.parse().unwrap());
     let store: Arc<dyn Store> = Arc::new(Embedded::open(&store_options(&folder)).unwrap());
     let events = Arc::new(Events::open(&events_file(&folder)));
     let ids = Arc::new(AtomicU64::new(first_id));
@@ -125,7 +128,7 @@ async fn child() {
         let (store, events, ids) = (store.clone(), events.clone(), ids.clone());
         clients.spawn(async move {
             let mut client = Client::new(store.clone(), first_id + number);
-            loop {
+            while ids.load(Ordering::Relaxed) - first_id < commits {
                 if client.is_curious() {
                     client.look(events.as_ref()).await;
                 }
