@@ -115,6 +115,41 @@ pub async fn a_snapshot_does_not_change(subject: &mut impl Subject) {
     assert_eq!(names(&all(&store).await), ["a", "c"]);
 }
 
+/// What a snapshot shows is kept for as long as it lives, however much is overwritten meanwhile.
+pub async fn a_snapshot_outlives_many_commits(subject: &mut impl Subject) {
+    let store = subject.store();
+    for index in 0..20 {
+        commit(&store, put(&format!("{index:02}"), "first")).await;
+    }
+    let snapshot = store.snapshot().await.unwrap();
+    let before = snapshot.scan(&Scan::new(KeyRange::all())).await.unwrap();
+    for round in 0..100 {
+        let mut batch = Batch::new();
+        for index in 0..20 {
+            let key = key(format!("{index:02}"));
+            if (index + round) % 3 == 0 {
+                batch.delete(key);
+            } else {
+                batch.put(key, value(format!("{round} {}", "x".repeat(50))));
+            }
+        }
+        commit(&store, batch).await;
+    }
+    let after = snapshot.scan(&Scan::new(KeyRange::all())).await.unwrap();
+    assert_eq!(after, before);
+    assert_eq!(after.entries.len(), 20);
+    let keys: Vec<_> = before.entries.iter().map(|entry| entry.key.clone()).collect();
+    let read = snapshot.read(&keys).await.unwrap();
+    assert!(
+        read.values
+            .iter()
+            .flatten()
+            .all(|stored| stored.value == value("first"))
+    );
+    drop(snapshot);
+    assert_eq!(text(&store, "00").await, None, "round 99 deleted it");
+}
+
 pub async fn keys_are_bytes(subject: &mut impl Subject) {
     let store = subject.store();
     let keys: Vec<Key> = [

@@ -54,6 +54,7 @@ macro_rules! conformance_suite {
             basics::versions_grow_and_mark_what_was_written,
             basics::a_batch_is_atomic,
             basics::a_snapshot_does_not_change,
+            basics::a_snapshot_outlives_many_commits,
             basics::keys_are_bytes,
             basics::it_is_a_sorted_map,
             conditions::a_key_at_its_version,

@@ -2,12 +2,17 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use mainstay_base::ManualClock;
 
 use super::log::file::LogFile;
 use super::*;
 use crate::batch::{Condition, Token};
-use crate::port::Stored;
+use crate::port::{Stored, TOKEN_LIFETIME};
+use crate::version::WallClock;
 
 /// What the next call on a log file does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,17 +23,30 @@ enum Fault {
     Sync,
     /// The write fails, and what got through cannot be taken back.
     Truncate,
+    /// The sync takes until there is another plan.
+    Hold,
 }
 
-type Plan = Arc<Mutex<Option<Fault>>>;
+#[derive(Debug, Default)]
+struct Plan {
+    next: Mutex<Option<Fault>>,
+    changed: Condvar,
+}
+
+impl Plan {
+    fn set(&self, fault: Option<Fault>) {
+        *self.next.lock().unwrap() = fault;
+        self.changed.notify_all();
+    }
+}
 
 #[derive(Debug)]
-struct FailingDisk(Plan);
+struct FailingDisk(Arc<Plan>);
 
 #[derive(Debug)]
 struct FailingFile {
     file: Box<dyn LogFile>,
-    plan: Plan,
+    plan: Arc<Plan>,
 }
 
 impl Medium for FailingDisk {
@@ -42,7 +60,7 @@ impl Medium for FailingDisk {
 
 impl LogFile for FailingFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let mut plan = self.plan.lock().unwrap();
+        let mut plan = self.plan.next.lock().unwrap();
         match *plan {
             Some(Fault::Append(through, kind)) => {
                 *plan = None;
@@ -58,16 +76,21 @@ impl LogFile for FailingFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let mut plan = self.plan.lock().unwrap();
+        let mut plan = self.plan.next.lock().unwrap();
         if *plan == Some(Fault::Sync) {
             *plan = None;
             return Err(io::Error::other("the disk is gone"));
         }
+        let held = self
+            .plan
+            .changed
+            .wait_while(plan, |plan| *plan == Some(Fault::Hold));
+        drop(held.unwrap());
         self.file.sync()
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
-        if *self.plan.lock().unwrap() == Some(Fault::Truncate) {
+        if *self.plan.next.lock().unwrap() == Some(Fault::Truncate) {
             return Err(io::Error::other("the disk is gone"));
         }
         self.file.truncate(length)
@@ -76,15 +99,24 @@ impl LogFile for FailingFile {
 
 struct Lab {
     folder: tempfile::TempDir,
-    plan: Plan,
+    plan: Arc<Plan>,
+    options: Options,
     store: Option<Embedded>,
 }
 
 impl Lab {
     fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(set: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new(folder.path());
+        set(&mut options);
         let mut lab = Self {
-            folder: tempfile::tempdir().unwrap(),
-            plan: Plan::default(),
+            folder,
+            plan: Arc::default(),
+            options,
             store: None,
         };
         lab.reopen();
@@ -93,10 +125,9 @@ impl Lab {
 
     fn reopen(&mut self) {
         self.store = None;
-        *self.plan.lock().unwrap() = None;
+        self.plan.set(None);
         let plan = self.plan.clone();
-        let options = Options::new(self.folder.path());
-        let store = Embedded::open_on(&options, || Box::new(FailingDisk(plan.clone())));
+        let store = Embedded::open_on(&self.options, || Box::new(FailingDisk(plan.clone())));
         self.store = Some(store.unwrap());
     }
 
@@ -105,7 +136,7 @@ impl Lab {
     }
 
     fn fail(&self, fault: Fault) {
-        *self.plan.lock().unwrap() = Some(fault);
+        self.plan.set(Some(fault));
     }
 
     async fn put(&self, name: &str) -> Result<Commit, CommitError> {
@@ -237,4 +268,126 @@ async fn two_cannot_open_it() {
     let error = Embedded::open(&Options::new(lab.folder.path())).unwrap_err();
     assert!(matches!(error, OpenError::Locked(_)), "{error}");
     lab.reopen();
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_refused_at_once_and_reads_go_on() {
+    let lab = Lab::with(|options| options.queue_batches = 3);
+    lab.put("before").await.unwrap();
+    lab.fail(Fault::Hold);
+    let mut waiting = Vec::new();
+    let refusal = loop {
+        let mut reply = lab.store().commit(put(&waiting.len().to_string()));
+        // What is refused is answered without waiting; the others wait for the disk.
+        let answer = std::future::poll_fn(|context| {
+            std::task::Poll::Ready(std::pin::Pin::new(&mut reply).poll(context))
+        });
+        match answer.await {
+            std::task::Poll::Ready(answer) => break answer,
+            std::task::Poll::Pending => waiting.push(reply),
+        }
+    };
+    assert_eq!(refusal, Err(CommitError::Overloaded));
+    assert!((3..=7).contains(&waiting.len()), "{} wait", waiting.len());
+    assert!(lab.get("before").await.is_some());
+    assert!(lab.get("0").await.is_none(), "what is not durable is not shown");
+    assert_eq!(
+        lab.store().snapshot().await.unwrap().version(),
+        lab.get("before").await.unwrap().version
+    );
+    lab.plan.set(None);
+    for reply in waiting {
+        reply.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_kept_for_their_time_and_then_forgotten() {
+    let clock = Arc::new(ManualClock::new());
+    let mut lab = Lab::with(|options| options.clock = clock.clone());
+    let again = async |lab: &Lab| lab.put("a").await.unwrap().replayed;
+    assert!(!again(&lab).await);
+    clock.advance(TOKEN_LIFETIME.mul_f64(0.99));
+    assert!(again(&lab).await);
+    lab.put("b").await.unwrap();
+    clock.advance(TOKEN_LIFETIME.mul_f64(0.99));
+    lab.put("c").await.unwrap();
+    assert!(lab.put("b").await.unwrap().replayed, "not older than its time");
+    lab.reopen();
+    assert!(
+        lab.put("b").await.unwrap().replayed,
+        "a restart does not make it forget"
+    );
+    clock.advance(3 * TOKEN_LIFETIME);
+    for name in ["d", "e", "f"] {
+        lab.put(name).await.unwrap();
+        clock.advance(TOKEN_LIFETIME);
+    }
+    assert!(!again(&lab).await, "long forgotten");
+    let tokens = lab.store().reader.tree.range(space::tokens(), tree::LATEST);
+    assert!(tokens.count() <= 4, "and swept away");
+}
+
+#[derive(Debug, Default)]
+struct JumpingClock(AtomicU64);
+
+impl WallClock for JumpingClock {
+    fn unix_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test]
+async fn versions_grow_whatever_the_wall_clock_does() {
+    let wall = Arc::new(JumpingClock::default());
+    let mut lab = Lab::with(|options| options.wall_clock = wall.clone());
+    let mut last = crate::Version::ZERO;
+    for (round, unix_ms) in [50_000, 1_000, 0, 60_000, 60_000, 5].into_iter().enumerate() {
+        wall.0.store(unix_ms, Ordering::Relaxed);
+        for attempt in 0..3 {
+            let version = lab.put(&format!("{round} {attempt}")).await.unwrap().version;
+            assert!(version > last, "round {round}");
+            last = version;
+        }
+        assert_eq!(lab.store().snapshot().await.unwrap().version(), last);
+        lab.reopen();
+        assert_eq!(lab.store().snapshot().await.unwrap().version(), last);
+    }
+}
+
+/// The tree cannot be written: memory fills up, then commits are refused; when it can, they work again.
+#[tokio::test]
+async fn a_flush_that_fails_refuses_and_recovers() {
+    let lab = Lab::with(|options| options.memtable_bytes = 4 * 1_024);
+    let tables = lab.folder.path().join("data/tree/tables");
+    let away = lab.folder.path().join("data/tree/tables.away");
+    std::fs::rename(&tables, &away).unwrap();
+    let mut committed = Vec::new();
+    let error = loop {
+        let name = format!("{:04}", committed.len());
+        let mut batch = put(&name);
+        batch.put(
+            key(&format!("{name}/large")),
+            Value::new(vec![b'x'; 2_000]).unwrap(),
+        );
+        match lab.store().commit(batch).await {
+            Ok(_) => committed.push(name),
+            Err(error) => break error,
+        }
+        assert!(committed.len() < 1_000, "memory is bounded");
+    };
+    assert!(matches!(error, CommitError::Unavailable(_)), "{error}");
+    for name in &committed {
+        assert!(lab.get(name).await.is_some(), "{name}");
+    }
+    std::fs::rename(&away, &tables).unwrap();
+    let recovered = tokio::time::timeout(Duration::from_secs(30), async {
+        while lab.put("after").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    recovered.await.unwrap();
+    for name in &committed {
+        assert!(lab.get(name).await.is_some(), "{name}");
+    }
 }

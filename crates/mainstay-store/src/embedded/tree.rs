@@ -128,7 +128,7 @@ impl Tree {
     pub(super) fn flush(&self, watermark: u64) -> Result<(), TreeError> {
         let lock = self.engine.get_flush_lock();
         self.engine.flush(&lock, watermark)?;
-        self.forget(watermark)
+        Ok(())
     }
 
     /// Merges files once, where there is something to merge; says whether there was.
@@ -136,11 +136,7 @@ impl Tree {
         let before = self.engine.current_version().id();
         let strategy = Arc::new(lsm_tree::compaction::Leveled::default());
         self.engine.compact(strategy, watermark)?;
-        let changed = self.engine.current_version().id() != before;
-        if changed {
-            self.forget(watermark)?;
-        }
-        Ok(changed)
+        Ok(self.engine.current_version().id() != before)
     }
 
     /// How many sorted runs a read may have to look through before the leveled part.
@@ -148,8 +144,8 @@ impl Tree {
         self.engine.l0_run_count()
     }
 
-    /// Lets go of what only readers below `watermark` could need.
-    fn forget(&self, watermark: u64) -> Result<(), TreeError> {
+    /// Lets go of what only readers below `watermark` could need: flushed memory, merged files.
+    pub(super) fn forget(&self, watermark: u64) -> Result<(), TreeError> {
         let mut history = self.engine.get_version_history_lock();
         Ok(history.maintenance(&self.path, watermark)?)
     }

@@ -110,15 +110,20 @@ impl Upkeep {
     pub(super) fn compact_until_closed(&self) {
         while self.next_compaction() {
             // Reads still work without it, only slower; the next flush asks again.
-            match self.tree.compact(self.snapshots.watermark()) {
-                Ok(true) => {
-                    self.lock().should_compact = true;
-                    self.changed.notify_all();
-                }
-                Ok(false) => {}
-                Err(error) => tracing::error!(%error, "cannot merge files of the store"),
+            if let Err(error) = self.compact() {
+                tracing::error!(%error, "cannot merge files of the store");
             }
         }
+    }
+
+    /// Merges once; asks for more if there was something to merge.
+    fn compact(&self) -> Result<(), TreeError> {
+        if self.tree.compact(self.snapshots.watermark())? {
+            self.should_compact();
+            // The present moment can move on to the merged files, so that the old ones can go.
+            self.queue.nudge();
+        }
+        self.tree.forget(self.snapshots.watermark())
     }
 
     fn next_flush(&self) -> Option<u64> {
