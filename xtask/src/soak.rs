@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result};
 
-use crate::process::{cargo, run as run_tool};
+use crate::process::{cargo, root, run as run_tool, tool};
 
 /// What to soak.
 #[derive(clap::Subcommand)]
 pub(crate) enum Soak {
-    /// The embedded store: power cuts, kills and damage.
+    /// The embedded store: power cuts, kills, damage, a full file system.
     Store(Store),
 }
 
@@ -59,11 +59,34 @@ pub(crate) fn run(soak: &Soak) -> Result<()> {
     }
     println!("── damages: {}", options.damages);
     test("damage::", &[("MAINSTAY_STORE_DAMAGES", options.damages)])?;
+    println!("── a full file system");
+    full_file_system()?;
     println!(
         "nothing found in {} images, {} kills and {} damages",
         options.images, options.kills, options.damages
     );
     Ok(())
+}
+
+/// Fills a file system of 5 MiB, mounted where only the test sees it; no privileges are needed for that.
+fn full_file_system() -> Result<()> {
+    let folder = root().join("target/small");
+    std::fs::create_dir_all(&folder)?;
+    let script = r#"mount -t tmpfs -o size=5m tmpfs "$MAINSTAY_STORE_SMALL_FOLDER" && exec "$@""#;
+    let mut command = tool("unshare");
+    command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+    command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args([
+        "test",
+        "--quiet",
+        "-p",
+        "mainstay-store",
+        "--test",
+        "it",
+        "full::",
+    ]);
+    command.env("MAINSTAY_STORE_SMALL_FOLDER", &folder);
+    run_tool(&mut command)
 }
 
 fn test(filter: &str, variables: &[(&str, u64)]) -> Result<()> {

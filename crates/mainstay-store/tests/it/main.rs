@@ -9,5 +9,6 @@
 mod crash;
 mod damage;
 mod embedded;
+mod full;
 mod power;
 mod simulated;
