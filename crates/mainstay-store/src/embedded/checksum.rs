@@ -9,9 +9,9 @@ pub(super) fn of(bytes: &[u8]) -> u64 {
     xxh3_64(bytes)
 }
 
-/// The checksum of `bytes` in this place: the same bytes elsewhere do not match.
-pub(super) fn in_place(bytes: &[u8], file: u64, offset: u64) -> u64 {
-    xxh3_64_with_seed(bytes, file.rotate_left(40) ^ offset)
+/// The checksum of `bytes` in this place: the same bytes elsewhere, or in a file with another salt, do not match.
+pub(super) fn in_place(bytes: &[u8], salt: u64, offset: u64) -> u64 {
+    xxh3_64_with_seed(bytes, salt ^ offset)
 }
 
 /// The checksum of a value under its key at its version.

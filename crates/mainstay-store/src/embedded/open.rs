@@ -22,7 +22,7 @@ use super::snapshots::{Place, Snapshots};
 use super::space;
 use super::tokens::Generations;
 use super::tree::{LATEST, Tree, TreeError};
-use super::upkeep::Upkeep;
+use super::upkeep::{Room, Upkeep};
 use super::{Embedded, Reader};
 use crate::version::{HybridClock, Version};
 use crate::watch::Watchers;
@@ -50,7 +50,11 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         snapshots.clone(),
         queue.clone(),
         marks,
-        directory.log(),
+        Room {
+            folder: directory.log(),
+            medium: medium(),
+            bytes: options.memtable_bytes,
+        },
     ));
     if tree.sealed_count() > 0 {
         upkeep.sealed(end.file);

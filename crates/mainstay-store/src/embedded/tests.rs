@@ -56,22 +56,30 @@ impl Medium for FailingDisk {
             plan: self.0.clone(),
         }))
     }
+
+    fn reserve(&self, folder: &Path, bytes: u64) -> io::Result<()> {
+        Disk.reserve(folder, bytes)
+    }
+
+    fn release(&self, folder: &Path) -> io::Result<()> {
+        Disk.release(folder)
+    }
 }
 
 impl LogFile for FailingFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let mut plan = self.plan.next.lock().unwrap();
         match *plan {
             Some(Fault::Append(through, kind)) => {
                 *plan = None;
-                self.file.append(&bytes[..through.min(bytes.len() - 1)])?;
+                self.file.write(&bytes[..through.min(bytes.len() - 1)], offset)?;
                 Err(kind.into())
             }
             Some(Fault::Truncate) => {
-                self.file.append(&bytes[..bytes.len() / 2])?;
+                self.file.write(&bytes[..bytes.len() / 2], offset)?;
                 Err(io::ErrorKind::StorageFull.into())
             }
-            _ => self.file.append(bytes),
+            _ => self.file.write(bytes, offset),
         }
     }
 

@@ -8,11 +8,12 @@
 //!   version 8 | checksum 8 | value
 //! ```
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lsm_tree::{AbstractTree, AnyTree, Cache, Guard, SequenceNumberCounter};
@@ -33,6 +34,8 @@ pub(super) struct Tree {
     path: PathBuf,
     /// Numbers that the tree takes for its own changes; always above every version in it.
     numbers: SequenceNumberCounter,
+    /// Read while files are written, written while unfinished ones are removed.
+    working: Arc<RwLock<()>>,
 }
 
 /// A key of the tree, the version that wrote it, and the value.
@@ -52,6 +55,7 @@ impl Tree {
             engine,
             path: path.to_owned(),
             numbers,
+            working: Arc::default(),
         })
     }
 
@@ -126,17 +130,38 @@ impl Tree {
 
     /// Writes closed memories to files, durably. Nobody reads below `watermark` any more.
     pub(super) fn flush(&self, watermark: u64) -> Result<(), TreeError> {
-        let lock = self.engine.get_flush_lock();
-        self.engine.flush(&lock, watermark)?;
-        Ok(())
+        self.write_files(|| {
+            let lock = self.engine.get_flush_lock();
+            self.engine.flush(&lock, watermark).map(drop)
+        })
     }
 
     /// Merges files once, where there is something to merge; says whether there was.
     pub(super) fn compact(&self, watermark: u64) -> Result<bool, TreeError> {
         let before = self.engine.current_version().id();
         let strategy = Arc::new(lsm_tree::compaction::Leveled::default());
-        self.engine.compact(strategy, watermark)?;
+        self.write_files(|| self.engine.compact(strategy, watermark))?;
         Ok(self.engine.current_version().id() != before)
+    }
+
+    /// The tree leaves unfinished files behind when it fails. On a full disk they would keep it full until a restart.
+    fn write_files(&self, write: impl FnOnce() -> lsm_tree::Result<()>) -> Result<(), TreeError> {
+        let first = self.engine.next_table_id();
+        let written = {
+            let _working = self.working.read().unwrap_or_else(PoisonError::into_inner);
+            write()
+        };
+        if written.is_err() {
+            let _alone = self.working.write().unwrap_or_else(PoisonError::into_inner);
+            let current = self.engine.current_version();
+            let used: HashSet<u64> = current.iter_tables().map(lsm_tree::Table::id).collect();
+            let unused = (first..self.engine.next_table_id()).filter(|number| !used.contains(number));
+            for number in unused {
+                // It may not have been made at all.
+                let _ = fs::remove_file(self.path.join("tables").join(number.to_string()));
+            }
+        }
+        Ok(written?)
     }
 
     /// How many sorted runs a read may have to look through before the leveled part.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::log::file::Medium;
 use super::log::mark::MarkFile;
 use super::log::recovery;
 use super::log::writer::is_full;
@@ -27,6 +28,9 @@ pub(super) struct Upkeep {
     snapshots: Arc<Snapshots>,
     queue: Arc<Queue>,
     log_folder: PathBuf,
+    medium: Box<dyn Medium>,
+    /// Room for a log file.
+    reserve_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,13 +43,21 @@ struct State {
     closed: bool,
 }
 
+/// Where and how room for log files is set aside.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub folder: PathBuf,
+    pub medium: Box<dyn Medium>,
+    pub bytes: u64,
+}
+
 impl Upkeep {
     pub(super) fn new(
         tree: Tree,
         snapshots: Arc<Snapshots>,
         queue: Arc<Queue>,
         mark: MarkFile,
-        log_folder: PathBuf,
+        room: Room,
     ) -> Self {
         Self {
             state: Mutex::default(),
@@ -54,7 +66,9 @@ impl Upkeep {
             tree,
             snapshots,
             queue,
-            log_folder,
+            log_folder: room.folder,
+            medium: room.medium,
+            reserve_bytes: room.bytes,
         }
     }
 
@@ -98,11 +112,22 @@ impl Upkeep {
 
     /// The flusher's life.
     pub(super) fn flush_until_closed(&self) {
+        self.reserve();
         while let Some(file) = self.next_flush() {
-            if let Err(error) = self.flush(file) {
-                tracing::error!(%error, "cannot flush the store's memory to disk; will try again");
-                self.in_trouble(file, &error);
+            match self.flush(file) {
+                Ok(()) => self.reserve(),
+                Err(error) => {
+                    tracing::error!(%error, "cannot flush the store's memory to disk; will try again");
+                    self.in_trouble(file, &error);
+                }
             }
+        }
+    }
+
+    /// Sets room aside for the next log file. Without it the log still works, only slower.
+    fn reserve(&self) {
+        if let Err(error) = self.medium.reserve(&self.log_folder, self.reserve_bytes) {
+            tracing::debug!(%error, "cannot set room aside for the store's log");
         }
     }
 
@@ -174,10 +199,16 @@ impl Upkeep {
     }
 
     fn in_trouble(&self, file: u64, error: &TreeError) {
+        let refusal = refusal(error);
+        if matches!(refusal, CommitError::Full(_))
+            && let Err(error) = self.medium.release(&self.log_folder)
+        {
+            tracing::debug!(%error, "cannot give back the room for the store's log");
+        }
         let mut state = self.lock();
         // A later file may have been sealed in the meantime; it includes this one.
         state.sealed_file = state.sealed_file.max(Some(file));
-        state.trouble = Some(refusal(error));
+        state.trouble = Some(refusal);
         self.changed.notify_all();
         let _ = self
             .changed

@@ -1,12 +1,15 @@
-//! The bytes of a log file: a head, then groups, each with a checksum that is good only in its place.
+//! The bytes of a log file: a head, then groups, each with a checksum that is good only in its place, then zeros.
 //!
 //! ```text
-//!   head   magic 8 | file number 8 | durable bytes of the file before 8 | checksum 8
+//!   head   magic 8 | file number 8 | durable bytes of the file before 8 | salt 8 | checksum 8
 //!   group  checksum 8 | magic 4 | payload bytes 4 | payload
 //! ```
-//! Numbers are big endian.
+//! Numbers are big endian. The salt is random and part of every checksum of the file, so that nobody can have a value
+//! stored that passes for a group.
 
-use bytes::{BufMut, BytesMut};
+use std::hash::{BuildHasher, RandomState};
+
+use bytes::{Buf, BufMut, BytesMut};
 
 use crate::embedded::checksum;
 
@@ -14,19 +17,54 @@ const FILE_MAGIC: [u8; 8] = *b"MSTLOG\0\x01";
 const GROUP_MAGIC: [u8; 4] = *b"MSTG";
 
 /// Bytes of a file's head.
-pub(in crate::embedded) const HEAD_BYTES: usize = 32;
+pub(in crate::embedded) const HEAD_BYTES: usize = 40;
 
 /// Bytes of a group before its payload.
 pub(in crate::embedded) const GROUP_HEAD_BYTES: usize = 16;
 
-/// The head of the log file with this number. It tells how much of the file before it is durable, for all time.
-pub(in crate::embedded) fn head(number: u64, bytes_before: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES);
-    bytes.put_slice(&FILE_MAGIC);
-    bytes.put_u64(number);
-    bytes.put_u64(bytes_before);
-    bytes.put_u64(checksum::of(&bytes));
-    bytes
+/// What the head of a log file tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::embedded) struct Head {
+    /// The number of the file.
+    pub number: u64,
+    /// How much of the file before it is durable, for all time.
+    pub bytes_before: u64,
+    /// Goes into every checksum of the file.
+    pub salt: u64,
+}
+
+impl Head {
+    /// The head of a new file.
+    pub(in crate::embedded) fn new(number: u64, bytes_before: u64) -> Self {
+        Self {
+            number,
+            bytes_before,
+            // The standard library's source of randomness for hash tables.
+            salt: RandomState::new().hash_one(number),
+        }
+    }
+
+    pub(in crate::embedded) fn encode(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(HEAD_BYTES);
+        bytes.put_slice(&FILE_MAGIC);
+        bytes.put_u64(self.number);
+        bytes.put_u64(self.bytes_before);
+        bytes.put_u64(self.salt);
+        bytes.put_u64(checksum::of(&bytes));
+        bytes
+    }
+
+    /// The head that `bytes` begin with; `None` when it is not whole or another file's.
+    pub(in crate::embedded) fn decode(bytes: &[u8], number: u64) -> Option<Self> {
+        let given = bytes.get(..HEAD_BYTES)?;
+        let mut rest = given.get(16..)?;
+        let head = Self {
+            number,
+            bytes_before: rest.try_get_u64().ok()?,
+            salt: rest.try_get_u64().ok()?,
+        };
+        (given == head.encode()).then_some(head)
+    }
 }
 
 /// Begins a group: room for its head, to which the payload is added.
@@ -35,8 +73,8 @@ pub(in crate::embedded) fn begin(group: &mut BytesMut) {
     group.put_bytes(0, GROUP_HEAD_BYTES);
 }
 
-/// Completes a group that will stand at `offset` of the file.
-pub(in crate::embedded) fn finish(group: &mut BytesMut, number: u64, offset: u64) {
+/// Completes a group that will stand at `offset` of the file with this salt.
+pub(in crate::embedded) fn finish(group: &mut BytesMut, salt: u64, offset: u64) {
     let payload_bytes = group.len().saturating_sub(GROUP_HEAD_BYTES) as u32;
     if let Some((_, mut rest)) = group.split_at_mut_checked(8) {
         rest.put_slice(&GROUP_MAGIC);
@@ -44,16 +82,9 @@ pub(in crate::embedded) fn finish(group: &mut BytesMut, number: u64, offset: u64
     }
     let sum = group
         .get(8..)
-        .map_or(0, |rest| checksum::in_place(rest, number, offset));
+        .map_or(0, |rest| checksum::in_place(rest, salt, offset));
     let mut head = group.as_mut();
     head.put_u64(sum);
-}
-
-/// The durable bytes of the file before the one that begins with `bytes`; `None` when its head is not whole.
-pub(in crate::embedded) fn bytes_before(bytes: &[u8], number: u64) -> Option<u64> {
-    let given = bytes.get(..HEAD_BYTES)?;
-    let before = u64::from_be_bytes(*given.get(16..)?.first_chunk()?);
-    (given == head(number, before)).then_some(before)
 }
 
 /// What a file holds.
@@ -69,22 +100,22 @@ pub(in crate::embedded) struct Contents<'a> {
 
 /// Reads a file; `None` when not even its head is whole.
 pub(in crate::embedded) fn read(bytes: &[u8], number: u64) -> Option<Contents<'_>> {
-    bytes_before(bytes, number)?;
+    let salt = Head::decode(bytes, number)?.salt;
     let mut payloads = Vec::new();
     let mut offset = HEAD_BYTES;
-    while let Some(payload) = group_at(bytes, number, offset) {
+    while let Some(payload) = group_at(bytes, salt, offset) {
         offset += GROUP_HEAD_BYTES + payload.len();
         payloads.push((offset as u64, payload));
     }
     Some(Contents {
         payloads,
         whole_bytes: offset as u64,
-        has_more: any_group_after(bytes, number, offset),
+        has_more: any_group_after(bytes, salt, offset),
     })
 }
 
 /// Whether any whole group stands somewhere behind `offset`.
-pub(in crate::embedded) fn any_group_after(bytes: &[u8], number: u64, offset: usize) -> bool {
+fn any_group_after(bytes: &[u8], salt: u64, offset: usize) -> bool {
     let magic_offset = 8;
     let Some(rest) = bytes.get(offset..) else {
         return false;
@@ -95,11 +126,11 @@ pub(in crate::embedded) fn any_group_after(bytes: &[u8], number: u64, offset: us
         .filter(|(_, window)| *window == GROUP_MAGIC);
     found
         .filter_map(|(at, _)| at.checked_sub(magic_offset))
-        .any(|at| group_at(bytes, number, offset + at).is_some())
+        .any(|at| group_at(bytes, salt, offset + at).is_some())
 }
 
 /// The payload of the whole group at `offset`.
-fn group_at(bytes: &[u8], number: u64, offset: usize) -> Option<&[u8]> {
+fn group_at(bytes: &[u8], salt: u64, offset: usize) -> Option<&[u8]> {
     let group = bytes.get(offset..)?;
     let (sum, rest) = group.split_first_chunk::<8>()?;
     let (magic, after_magic) = rest.split_first_chunk::<4>()?;
@@ -110,7 +141,7 @@ fn group_at(bytes: &[u8], number: u64, offset: usize) -> Option<&[u8]> {
     let length = u32::from_be_bytes(*length) as usize;
     let payload = payload.get(..length)?;
     let covered = rest.get(..8 + length)?;
-    let whole = u64::from_be_bytes(*sum) == checksum::in_place(covered, number, offset as u64);
+    let whole = u64::from_be_bytes(*sum) == checksum::in_place(covered, salt, offset as u64);
     whole.then_some(payload)
 }
 
@@ -119,12 +150,13 @@ mod tests {
     use super::*;
 
     fn file(payloads: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = head(7, 99);
+        let head = Head::new(7, 99);
+        let mut bytes = head.encode();
         for payload in payloads {
             let mut group = BytesMut::new();
             begin(&mut group);
             group.put_slice(payload);
-            finish(&mut group, 7, bytes.len() as u64);
+            finish(&mut group, head.salt, bytes.len() as u64);
             bytes.extend_from_slice(&group);
         }
         bytes
@@ -138,7 +170,7 @@ mod tests {
         let contents = read(&bytes, 7).unwrap();
         let found: Vec<_> = contents.payloads.iter().map(|(_, payload)| *payload).collect();
         assert_eq!(found, PAYLOADS);
-        assert_eq!(bytes_before(&bytes, 7), Some(99));
+        assert_eq!(Head::decode(&bytes, 7).map(|head| head.bytes_before), Some(99));
         assert_eq!(
             (contents.whole_bytes, contents.has_more),
             (bytes.len() as u64, false)

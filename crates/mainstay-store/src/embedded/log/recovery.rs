@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::frame::{self, Contents};
+use super::frame::{self, Contents, Head};
 use super::mark::Mark;
 use super::record::Record;
 use super::writer::file_name;
@@ -68,7 +68,9 @@ fn last_file(files: &BTreeMap<u64, PathBuf>, mark: Mark) -> io::Result<u64> {
         return Ok(mark.last_file);
     };
     let bytes = fs::read(name)?;
-    let was_begun = frame::bytes_before(&bytes, last).is_some() || frame::any_group_after(&bytes, last, 0);
+    let is_used = |rest: &[u8]| rest.iter().any(|byte| *byte != 0);
+    let was_begun =
+        Head::decode(&bytes, last).is_some() || bytes.get(frame::HEAD_BYTES..).is_some_and(is_used);
     Ok(if was_begun { last } else { last - 1 })
 }
 
@@ -77,7 +79,7 @@ fn read_bytes_before(name: &Path, number: u64) -> io::Result<Option<u64>> {
     fs::File::open(name)?
         .take(frame::HEAD_BYTES as u64)
         .read_to_end(&mut head)?;
-    Ok(frame::bytes_before(&head, number))
+    Ok(Head::decode(&head, number).map(|head| head.bytes_before))
 }
 
 /// What a killed process had written may still be on its way to the disk: readers must not see it before it is there.

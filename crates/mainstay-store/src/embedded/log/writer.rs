@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 
 use super::file::{LogFile, Medium};
-use super::frame;
+use super::frame::{self, Head};
 
 /// The log file that is written to.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(in crate::embedded) struct Writer {
     folder: PathBuf,
     medium: Box<dyn Medium>,
     file: Box<dyn LogFile>,
-    number: u64,
+    head: Head,
     durable_bytes: u64,
     /// Something may stand behind the durable part.
     dirty: bool,
@@ -40,20 +40,20 @@ impl Writer {
         number: u64,
         bytes_before: u64,
     ) -> io::Result<Self> {
-        let head = frame::head(number, bytes_before);
-        let file = medium.create(&file_name(folder, number), &head)?;
+        let head = Head::new(number, bytes_before);
+        let file = medium.create(&file_name(folder, number), &head.encode())?;
         Ok(Self {
             folder: folder.to_owned(),
             medium,
             file,
-            number,
+            head,
             durable_bytes: frame::HEAD_BYTES as u64,
             dirty: false,
         })
     }
 
     pub(in crate::embedded) fn number(&self) -> u64 {
-        self.number
+        self.head.number
     }
 
     pub(in crate::embedded) fn durable_bytes(&self) -> u64 {
@@ -68,8 +68,8 @@ impl Writer {
                 .map_err(WriteError::Broken)?;
             self.dirty = false;
         }
-        frame::finish(group, self.number, self.durable_bytes);
-        if let Err(error) = self.file.append(group) {
+        frame::finish(group, self.head.salt, self.durable_bytes);
+        if let Err(error) = self.file.write(group, self.durable_bytes) {
             // What got through is no whole group; it goes before anything else is written.
             self.dirty = true;
             return Err(if is_full(&error) {
@@ -85,10 +85,10 @@ impl Writer {
 
     /// Goes on in the next file.
     pub(in crate::embedded) fn rotate(&mut self) -> io::Result<()> {
-        let number = self.number + 1;
-        let head = frame::head(number, self.durable_bytes);
-        self.file = self.medium.create(&file_name(&self.folder, number), &head)?;
-        self.number = number;
+        let head = Head::new(self.head.number + 1, self.durable_bytes);
+        let name = file_name(&self.folder, head.number);
+        self.file = self.medium.create(&name, &head.encode())?;
+        self.head = head;
         self.durable_bytes = frame::HEAD_BYTES as u64;
         self.dirty = false;
         Ok(())

@@ -88,6 +88,11 @@ fn parse_call(call: &str) -> Option<Operation> {
             from: path(0),
             to: path(1),
         },
+        // Made for new files alone, so it never shortens one.
+        "fallocate" => Operation::SetLength {
+            path: path(0),
+            length: numbers(2) + numbers(3),
+        },
         "renameat" | "renameat2" => Operation::Rename {
             from: path(1),
             to: path(3),
