@@ -193,9 +193,7 @@ impl Committer {
 
     fn apply(&mut self, records: &[Record]) {
         for record in records {
-            for (key, value) in &record.changes {
-                self.tree.apply(record.version, key.clone(), value.as_deref());
-            }
+            self.tree.apply(record.version, &record.changes);
         }
         let Some(last) = records.last() else {
             return;

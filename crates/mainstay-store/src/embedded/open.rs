@@ -114,9 +114,7 @@ fn replay(path: &Path, directory: &Directory, tree: &Tree, mark: Mark) -> Result
     let end = recovery::recover(path, &directory.log(), mark, |record| {
         last = last.max(record.version);
         if record.version > flushed {
-            for (key, value) in record.changes {
-                tree.apply(record.version, key, value.as_deref());
-            }
+            tree.apply(record.version, &record.changes);
         }
     })?;
     Ok((end, last))

@@ -13,12 +13,15 @@ use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use lsm_tree::{AbstractTree, AnyTree, Cache, Guard, SequenceNumberCounter};
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, Guard, InternalValue, Memtable, SequenceNumberCounter, ValueType,
+};
 
 use super::checksum;
+use super::log::record::Change;
 use crate::error::Damage;
 use crate::version::Version;
 
@@ -34,6 +37,9 @@ pub(super) struct Tree {
     path: PathBuf,
     /// Numbers that the tree takes for its own changes; always above every version in it.
     numbers: SequenceNumberCounter,
+    /// The memory that is written to. It is kept here because the engine would look it up under a lock that it holds while
+    /// it syncs the list of its files, and a commit would wait for that.
+    memory: Arc<Mutex<Arc<Memtable>>>,
     /// Read while files are written, written while unfinished ones are removed.
     working: Arc<RwLock<()>>,
 }
@@ -52,6 +58,7 @@ impl Tree {
         let engine = config.open()?;
         numbers.fetch_max(engine.get_highest_seqno().unwrap_or(0) + 1);
         Ok(Self {
+            memory: Arc::new(Mutex::new(engine.active_memtable())),
             engine,
             path: path.to_owned(),
             numbers,
@@ -74,19 +81,18 @@ impl Tree {
         self.numbers.fetch_max(version.as_u64() + 1);
     }
 
-    /// Applies one change of the commit at `version`.
-    pub(super) fn apply(&self, version: Version, key: Bytes, value: Option<&[u8]>) {
-        match value {
-            Some(value) => {
-                let mut bytes = BytesMut::with_capacity(ENVELOPE_BYTES + value.len());
-                bytes.put_u64(version.as_u64());
-                bytes.put_u64(checksum::of_value(&key, version, value));
-                bytes.put_slice(value);
-                self.engine.insert(key, bytes.freeze(), version.as_u64());
-            }
-            None => {
-                self.engine.remove(key, version.as_u64());
-            }
+    /// Applies changes of the commit at `version`.
+    pub(super) fn apply(&self, version: Version, changes: &[Change]) {
+        let number = version.as_u64();
+        let memory = self.memory();
+        for (key, value) in changes {
+            memory.insert(match value {
+                Some(value) => {
+                    let envelope = envelope(key, version, value);
+                    InternalValue::from_components(key.clone(), envelope, number, ValueType::Value)
+                }
+                None => InternalValue::new_tombstone(key.clone(), number),
+            });
         }
     }
 
@@ -115,12 +121,14 @@ impl Tree {
 
     /// Bytes in the memory that is written to.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.engine.active_memtable().size()
+        self.memory().size()
     }
 
     /// Closes the memory that is written to, so that it can be flushed, and begins a new one.
     pub(super) fn seal(&self) {
+        let mut memory = self.memory();
         self.engine.rotate_memtable();
+        *memory = self.engine.active_memtable();
     }
 
     /// How many closed memories are not flushed yet.
@@ -169,6 +177,10 @@ impl Tree {
         self.engine.l0_run_count()
     }
 
+    fn memory(&self) -> MutexGuard<'_, Arc<Memtable>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets go of what only readers below `watermark` could need: flushed memory, merged files.
     pub(super) fn forget(&self, watermark: u64) -> Result<(), TreeError> {
         let mut history = self.engine.get_version_history_lock();
@@ -183,6 +195,14 @@ impl std::fmt::Debug for Tree {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+fn envelope(key: &[u8], version: Version, value: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(ENVELOPE_BYTES + value.len());
+    bytes.put_u64(version.as_u64());
+    bytes.put_u64(checksum::of_value(key, version, value));
+    bytes.put_slice(value);
+    bytes.freeze()
 }
 
 fn open_envelope(key: &[u8], mut bytes: Bytes) -> Result<(Version, Bytes), Damage> {
