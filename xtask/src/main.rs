@@ -12,6 +12,7 @@ mod fuzz;
 mod load;
 mod parts;
 mod process;
+mod soak;
 mod tidy;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ enum Task {
     Bench(bench::Options),
     /// Fuzzes the parsers.
     Fuzz(fuzz::Options),
+    /// The long versions of the tests of crashes and damage.
+    #[command(subcommand)]
+    Soak(soak::Soak),
     /// One of the small servers that the benches start.
     #[command(subcommand, hide = true)]
     Part(parts::Part),
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Fuzz(options) => fuzz::run(&options),
+        Task::Soak(soak) => soak::run(&soak),
         Task::Part(part) => parts::run(part),
     };
     match result {

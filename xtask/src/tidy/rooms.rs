@@ -43,6 +43,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-policy",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -78,6 +83,12 @@ pub(crate) const FENCES: &[Fence] = &[
         only: &["mainstay-mesh"],
         in_tests: true,
         reason: "only the mesh opens connections, so only it needs TLS",
+    },
+    Fence {
+        dependencies: &["lsm-tree"],
+        only: &["mainstay-store"],
+        in_tests: false,
+        reason: "only the store touches its files",
     },
     Fence {
         dependencies: &["signal-hook"],

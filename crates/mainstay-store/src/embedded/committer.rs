@@ -1,0 +1,268 @@
+//! The committer: one thread through which every commit goes.
+//!
+//! It takes everything that waits, decides about each batch in turn, writes what is committed as one group with one
+//! `fdatasync`, applies it to the tree, lets readers see it, and only then answers. While it does, the next group gathers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use mainstay_base::Clock;
+use tokio::sync::oneshot;
+
+use super::group::{Decision, Group};
+use super::log::frame;
+use super::log::record::Record;
+use super::log::writer::{WriteError, Writer, is_full};
+use super::queue::{Answer, Next, Queue, Waiting};
+use super::recent::Recent;
+use super::snapshots::{Place, Snapshots};
+use super::space;
+use super::tokens::Generations;
+use super::tree::{Tree, TreeError};
+use super::upkeep::Upkeep;
+use crate::error::CommitError;
+use crate::port::Commit;
+use crate::version::{HybridClock, Version, WallClock};
+use crate::watch::Watchers;
+
+/// A group ends when it has this many bytes; one batch more may be in it.
+const MAX_GROUP_BYTES: usize = 8 * 1_024 * 1_024;
+
+/// How many sealed memories may wait for their flush before commits wait too.
+const MAX_SEALED: usize = 3;
+
+/// How many unsorted runs may wait to be merged before commits slow down, and before they wait.
+const SLOW_RUNS: usize = 16;
+const MAX_RUNS: usize = 48;
+
+/// How long a group waits for the flusher or the compactor before it is refused.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the committer sleeps when nothing happens.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How many old tokens go with a group.
+const SWEEP: usize = 100;
+
+/// Everything the committer needs.
+pub(super) struct Committer {
+    pub queue: Arc<Queue>,
+    pub upkeep: Arc<Upkeep>,
+    pub snapshots: Arc<Snapshots>,
+    pub watchers: Arc<Watchers>,
+    pub tree: Tree,
+    pub log: Writer,
+    pub recent: Recent,
+    pub hybrid_clock: HybridClock,
+    /// The latest commit.
+    pub last: Version,
+    pub generations: Generations,
+    pub clock: Arc<dyn Clock>,
+    pub wall_clock: Arc<dyn WallClock>,
+    pub memtable_bytes: u64,
+    /// The group that is written; kept to reuse its memory.
+    pub buffer: BytesMut,
+    /// Why nothing can be written any more.
+    pub stopped: Option<CommitError>,
+}
+
+/// Who waits, and what to answer if the group becomes durable.
+type Pending = (oneshot::Sender<Answer>, Answer);
+
+impl Committer {
+    /// Commits until the queue is closed and empty.
+    pub(super) fn run(mut self) {
+        // Whatever ends this thread, nobody may wait for it for ever.
+        let _guard = Abandon(self.queue.clone());
+        loop {
+            match self.queue.take(MAX_GROUP_BYTES, IDLE) {
+                Next::Closed => break,
+                Next::Group(group) => {
+                    if !group.is_empty() {
+                        self.commit(group);
+                    }
+                    // Nothing is under way, so all that has a number can be seen.
+                    self.publish(self.tree.next_number());
+                    self.rotate_if_full();
+                }
+            }
+        }
+        if let Err(error) = self.upkeep.mark().sync() {
+            tracing::warn!(%error, "cannot sync the store's mark");
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Waiting>) {
+        if let Err(refusal) = self.ready() {
+            for waiting in group {
+                answer(waiting.answer, Err(refusal.clone()));
+            }
+            return;
+        }
+        let (pending, records) = self.decide(group);
+        let written = self.write(&records);
+        if written.is_ok() {
+            self.apply(&records);
+        }
+        for (sender, decided) in pending {
+            answer(sender, written.clone().and(decided));
+        }
+    }
+
+    /// Whether a group can be committed now; waits for the flusher and the compactor if they are far behind.
+    fn ready(&self) -> Result<(), CommitError> {
+        if let Some(reason) = &self.stopped {
+            return Err(reason.clone());
+        }
+        let runs = self.tree.run_count();
+        if runs > SLOW_RUNS {
+            let delay = Duration::from_millis((runs - SLOW_RUNS) as u64);
+            // Slowed down, not refused.
+            let _ = self.upkeep.wait_while(delay, || self.tree.run_count() >= runs);
+        }
+        if self.tree.sealed_count() < MAX_SEALED && self.tree.run_count() < MAX_RUNS {
+            return Ok(());
+        }
+        self.upkeep.wait_while(PATIENCE, || {
+            self.tree.sealed_count() >= MAX_SEALED || self.tree.run_count() >= MAX_RUNS
+        })
+    }
+
+    fn decide(&mut self, waiting: Vec<Waiting>) -> (Vec<Pending>, Vec<Record>) {
+        let generation = self.generations.current(self.clock.now());
+        let mut group = Group::new(
+            &self.tree,
+            &mut self.recent,
+            &mut self.hybrid_clock,
+            self.wall_clock.unix_ms(),
+            generation,
+        );
+        let mut pending = Vec::with_capacity(waiting.len());
+        for Waiting { batch, answer } in waiting {
+            let decided = match group.decide(&batch) {
+                Ok(Decision::Commit(version)) => Ok(Commit {
+                    version,
+                    replayed: false,
+                }),
+                Ok(Decision::Replay(version)) => Ok(Commit {
+                    version,
+                    replayed: true,
+                }),
+                Ok(Decision::Conflict(conflict)) => Err(CommitError::Conflict(conflict)),
+                Err(TreeError::Damaged(damage)) => Err(CommitError::Damaged(damage)),
+                Err(TreeError::Io(error)) => Err(CommitError::Unavailable(error.to_string().into())),
+            };
+            pending.push((answer, decided));
+        }
+        if self.generations.has_old && !group.is_empty() {
+            match group.sweep(SWEEP) {
+                Ok(is_done) => self.generations.has_old = !is_done,
+                Err(error) => tracing::warn!(%error, "cannot remove old tokens from the store"),
+            }
+        }
+        (pending, group.into_records())
+    }
+
+    /// Makes the group durable, or says what everybody in it is told instead. That includes those who wrote nothing: what
+    /// they were told may rest on what was not written.
+    fn write(&mut self, records: &[Record]) -> Result<(), CommitError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        frame::begin(&mut self.buffer);
+        for record in records {
+            record.encode(&mut self.buffer);
+        }
+        let refusal = match self.log.write(&mut self.buffer) {
+            Ok(()) => return Ok(()),
+            Err(WriteError::Full(error)) => {
+                return Err(CommitError::Full(error.to_string().into()));
+            }
+            Err(WriteError::Broken(error)) => {
+                self.stop(&error.to_string());
+                CommitError::Unavailable(error.to_string().into())
+            }
+            Err(WriteError::Unsure(error)) => {
+                self.stop(&error.to_string());
+                CommitError::UnknownOutcome(error.to_string().into())
+            }
+        };
+        Err(refusal)
+    }
+
+    fn apply(&mut self, records: &[Record]) {
+        for record in records {
+            self.tree.apply(record.version, &record.changes);
+        }
+        let Some(last) = records.last() else {
+            return;
+        };
+        self.last = last.version;
+        self.publish(last.version.as_u64() + 1);
+        self.set_mark();
+        let written = records.iter().flat_map(|record| {
+            let keys = record.changes.iter().map(|(key, _)| space::key(key));
+            keys.map(|key| (key, record.version))
+        });
+        self.watchers.changed(written);
+    }
+
+    fn publish(&self, bound: u64) {
+        self.snapshots.publish(Place {
+            bound,
+            version: self.last,
+        });
+    }
+
+    fn set_mark(&mut self) {
+        let written = {
+            let mut marks = self.upkeep.mark();
+            let mut mark = marks.get();
+            mark.last_file = self.log.number();
+            mark.durable_bytes = self.log.durable_bytes();
+            mark.version = self.last;
+            marks.write(mark)
+        };
+        // What is committed is; but a disk that fails here will fail elsewhere.
+        if let Err(error) = written {
+            self.stop(&error.to_string());
+        }
+    }
+
+    /// Begins a new log file and a new memory, and has the old memory flushed.
+    fn rotate_if_full(&mut self) {
+        if self.tree.memory_bytes() < self.memtable_bytes || self.stopped.is_some() {
+            return;
+        }
+        let full_file = self.log.number();
+        match self.log.rotate() {
+            Ok(()) => {
+                self.set_mark();
+                self.tree.seal();
+                self.upkeep.sealed(full_file);
+            }
+            // Later, when there is room; until then the present file takes more.
+            Err(error) if is_full(&error) => {}
+            Err(error) => self.stop(&error.to_string()),
+        }
+    }
+
+    fn stop(&mut self, reason: &str) {
+        tracing::error!(reason, "the store takes no writes any more; restart to try again");
+        self.stopped = Some(CommitError::Unavailable(reason.into()));
+    }
+}
+
+/// Nobody may be waiting any more; then nobody hears it.
+fn answer(sender: oneshot::Sender<Answer>, answer: Answer) {
+    let _ = sender.send(answer);
+}
+
+struct Abandon(Arc<Queue>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}

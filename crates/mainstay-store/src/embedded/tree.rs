@@ -1,0 +1,282 @@
+//! The tree: everything that was committed, in memory first, then in sorted files (a log-structured merge tree).
+//!
+//! It knows nothing of durability: what is in its memory is also in the log. Sequence numbers of the tree are the
+//! versions of the commits. A value is stored with its version and a checksum over key, version and value, so that
+//! nothing can be given out under another key or as of another time:
+//!
+//! ```text
+//!   version 8 | checksum 8 | value
+//! ```
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use lsm_tree::{
+    AbstractTree, AnyTree, Cache, Guard, InternalValue, Memtable, SequenceNumberCounter, ValueType,
+};
+
+use super::checksum;
+use super::log::record::Change;
+use crate::error::Damage;
+use crate::version::Version;
+
+/// Sees everything that is in the tree.
+pub(super) const LATEST: u64 = (1 << 63) - 1;
+
+const ENVELOPE_BYTES: usize = 16;
+
+/// The tree. Clones are the same tree.
+#[derive(Clone)]
+pub(super) struct Tree {
+    engine: AnyTree,
+    path: PathBuf,
+    /// Numbers that the tree takes for its own changes; always above every version in it.
+    numbers: SequenceNumberCounter,
+    /// The memory that is written to. It is kept here because the engine would look it up under a lock that it holds while
+    /// it syncs the list of its files, and a commit would wait for that.
+    memory: Arc<Mutex<Arc<Memtable>>>,
+    /// Read while files are written, written while unfinished ones are removed.
+    working: Arc<RwLock<()>>,
+}
+
+/// A key of the tree, the version that wrote it, and the value.
+pub(super) type Found = (Bytes, Version, Bytes);
+
+impl Tree {
+    /// Opens it, or makes it.
+    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, TreeError> {
+        check_files(path)?;
+        let numbers = SequenceNumberCounter::new(1);
+        // Who sees what is not the tree's business here, so it gets a counter of its own for that.
+        let config = lsm_tree::Config::new(path, numbers.clone(), SequenceNumberCounter::default())
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
+        let engine = config.open()?;
+        numbers.fetch_max(engine.get_highest_seqno().unwrap_or(0) + 1);
+        Ok(Self {
+            memory: Arc::new(Mutex::new(engine.active_memtable())),
+            engine,
+            path: path.to_owned(),
+            numbers,
+            working: Arc::default(),
+        })
+    }
+
+    /// The latest version that was flushed; everything up to it is in files.
+    pub(super) fn flushed(&self) -> Version {
+        Version::from_u64(self.engine.get_highest_persisted_seqno().unwrap_or(0))
+    }
+
+    /// A number that no version and no change of the tree has yet.
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.get()
+    }
+
+    /// Takes note that a version was given out.
+    pub(super) fn reserve(&self, version: Version) {
+        self.numbers.fetch_max(version.as_u64() + 1);
+    }
+
+    /// Applies changes of the commit at `version`.
+    pub(super) fn apply(&self, version: Version, changes: &[Change]) {
+        let number = version.as_u64();
+        let memory = self.memory();
+        for (key, value) in changes {
+            memory.insert(match value {
+                Some(value) => {
+                    let envelope = envelope(key, version, value);
+                    InternalValue::from_components(key.clone(), envelope, number, ValueType::Value)
+                }
+                None => InternalValue::new_tombstone(key.clone(), number),
+            });
+        }
+    }
+
+    /// The value of a key among all that has a number below `bound`.
+    pub(super) fn get(&self, key: &[u8], bound: u64) -> Result<Option<(Version, Bytes)>, TreeError> {
+        let Some(bytes) = self.engine.get(key, bound)? else {
+            return Ok(None);
+        };
+        Ok(Some(open_envelope(key, bytes.into())?))
+    }
+
+    /// The keys of a range, in order, among all that have a number below `bound`.
+    pub(super) fn range(
+        &self,
+        range: (Bound<Bytes>, Bound<Bytes>),
+        bound: u64,
+    ) -> impl DoubleEndedIterator<Item = Result<Found, TreeError>> {
+        let entries = self.engine.range(range, bound, None);
+        entries.map(|entry| {
+            let (key, bytes) = entry.into_inner()?;
+            let key = Bytes::from(key);
+            let (version, value) = open_envelope(&key, bytes.into())?;
+            Ok((key, version, value))
+        })
+    }
+
+    /// Bytes in the memory that is written to.
+    pub(super) fn memory_bytes(&self) -> u64 {
+        self.memory().size()
+    }
+
+    /// Closes the memory that is written to, so that it can be flushed, and begins a new one.
+    pub(super) fn seal(&self) {
+        let mut memory = self.memory();
+        self.engine.rotate_memtable();
+        *memory = self.engine.active_memtable();
+    }
+
+    /// How many closed memories are not flushed yet.
+    pub(super) fn sealed_count(&self) -> usize {
+        self.engine.sealed_memtable_count()
+    }
+
+    /// Writes closed memories to files, durably. Nobody reads below `watermark` any more.
+    pub(super) fn flush(&self, watermark: u64) -> Result<(), TreeError> {
+        self.write_files(|| {
+            let lock = self.engine.get_flush_lock();
+            self.engine.flush(&lock, watermark).map(drop)
+        })
+    }
+
+    /// Merges files once, where there is something to merge; says whether there was.
+    pub(super) fn compact(&self, watermark: u64) -> Result<bool, TreeError> {
+        let before = self.engine.current_version().id();
+        let strategy = Arc::new(lsm_tree::compaction::Leveled::default());
+        self.write_files(|| self.engine.compact(strategy, watermark))?;
+        Ok(self.engine.current_version().id() != before)
+    }
+
+    /// The tree leaves unfinished files behind when it fails. On a full disk they would keep it full until a restart.
+    fn write_files(&self, write: impl FnOnce() -> lsm_tree::Result<()>) -> Result<(), TreeError> {
+        let first = self.engine.next_table_id();
+        let written = {
+            let _working = self.working.read().unwrap_or_else(PoisonError::into_inner);
+            write()
+        };
+        if written.is_err() {
+            let _alone = self.working.write().unwrap_or_else(PoisonError::into_inner);
+            let current = self.engine.current_version();
+            let used: HashSet<u64> = current.iter_tables().map(lsm_tree::Table::id).collect();
+            let unused = (first..self.engine.next_table_id()).filter(|number| !used.contains(number));
+            for number in unused {
+                // It may not have been made at all.
+                let _ = fs::remove_file(self.path.join("tables").join(number.to_string()));
+            }
+        }
+        Ok(written?)
+    }
+
+    /// How many sorted runs a read may have to look through before the leveled part.
+    pub(super) fn run_count(&self) -> usize {
+        self.engine.l0_run_count()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Arc<Memtable>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of what only readers below `watermark` could need: flushed memory, merged files.
+    pub(super) fn forget(&self, watermark: u64) -> Result<(), TreeError> {
+        let mut history = self.engine.get_version_history_lock();
+        Ok(history.maintenance(&self.path, watermark)?)
+    }
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Tree")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+fn envelope(key: &[u8], version: Version, value: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(ENVELOPE_BYTES + value.len());
+    bytes.put_u64(version.as_u64());
+    bytes.put_u64(checksum::of_value(key, version, value));
+    bytes.put_slice(value);
+    bytes.freeze()
+}
+
+fn open_envelope(key: &[u8], mut bytes: Bytes) -> Result<(Version, Bytes), Damage> {
+    let damage = || {
+        let name = key.get(1..).unwrap_or_default().escape_ascii();
+        Damage::new(format!("the value of `{name}` does not match its checksum"))
+    };
+    let version = Version::from_u64(bytes.try_get_u64().map_err(|_| damage())?);
+    let sum = bytes.try_get_u64().map_err(|_| damage())?;
+    if sum != checksum::of_value(key, version, &bytes) {
+        return Err(damage());
+    }
+    Ok((version, bytes))
+}
+
+/// The tree checks its blocks when it reads them, but not the list of its files: `current` names the list `v<number>` and
+/// holds its checksum.
+fn check_files(path: &Path) -> Result<(), TreeError> {
+    let current = match fs::read(path.join("current")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if path.try_exists()? {
+                Err(Damage::new("the file `tree/current` is missing").into())
+            } else {
+                Ok(())
+            };
+        }
+        read => read?,
+    };
+    let mut rest = current.as_slice();
+    let (Ok(number), Ok(sum), Ok(0), true) = (
+        rest.try_get_u64_le(),
+        rest.try_get_u128_le(),
+        rest.try_get_u8(),
+        rest.is_empty(),
+    ) else {
+        return Err(Damage::new("the file `tree/current` is not whole").into());
+    };
+    let name = format!("v{number}");
+    let list = match fs::read(path.join(&name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Damage::new(format!("the file `tree/{name}` is missing")).into());
+        }
+        read => read?,
+    };
+    if checksum::of_tree_file(&list) != sum {
+        return Err(Damage::new(format!("the file `tree/{name}` does not match its checksum")).into());
+    }
+    Ok(())
+}
+
+/// Why the tree cannot do what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TreeError {
+    /// What is stored is not what was written.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+    /// The disk does not let it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<lsm_tree::Error> for TreeError {
+    fn from(error: lsm_tree::Error) -> Self {
+        match error {
+            // A file that is too short or says impossible things was cut or changed.
+            lsm_tree::Error::Io(error)
+                if !matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                Self::Io(error)
+            }
+            other => Self::Damaged(Damage::new(format!("in the tree: {other}"))),
+        }
+    }
+}

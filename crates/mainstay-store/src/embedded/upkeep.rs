@@ -1,0 +1,235 @@
+//! What happens behind the committer: memory is flushed to files, log files that are not needed any more go, files are
+//! merged.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::log::file::Medium;
+use super::log::mark::MarkFile;
+use super::log::recovery;
+use super::log::writer::is_full;
+use super::queue::Queue;
+use super::snapshots::Snapshots;
+use super::tree::{Tree, TreeError};
+use crate::error::CommitError;
+
+/// How long a flush that failed waits before it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the flusher, the compactor and the committer share.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The mark is written by the committer and by the flusher.
+    mark: Mutex<MarkFile>,
+    tree: Tree,
+    snapshots: Arc<Snapshots>,
+    queue: Arc<Queue>,
+    log_folder: PathBuf,
+    medium: Box<dyn Medium>,
+    /// Room for a log file.
+    reserve_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// All log files up to this one are to be flushed.
+    sealed_file: Option<u64>,
+    should_compact: bool,
+    /// Why flushing does not work at present.
+    trouble: Option<CommitError>,
+    closed: bool,
+}
+
+/// Where and how room for log files is set aside.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub folder: PathBuf,
+    pub medium: Box<dyn Medium>,
+    pub bytes: u64,
+}
+
+impl Upkeep {
+    pub(super) fn new(
+        tree: Tree,
+        snapshots: Arc<Snapshots>,
+        queue: Arc<Queue>,
+        mark: MarkFile,
+        room: Room,
+    ) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            mark: Mutex::new(mark),
+            tree,
+            snapshots,
+            queue,
+            log_folder: room.folder,
+            medium: room.medium,
+            reserve_bytes: room.bytes,
+        }
+    }
+
+    /// Memory was sealed whose commits are in log files up to `file`.
+    pub(super) fn sealed(&self, file: u64) {
+        self.lock().sealed_file = Some(file);
+        self.changed.notify_all();
+    }
+
+    /// Merge files, if there is something to merge.
+    pub(super) fn should_compact(&self) {
+        self.lock().should_compact = true;
+        self.changed.notify_all();
+    }
+
+    /// Finish what is under way, then stop.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits while `is_behind`, at most for `patience`. An error says why waiting is no use.
+    pub(super) fn wait_while(
+        &self,
+        patience: Duration,
+        mut is_behind: impl FnMut() -> bool,
+    ) -> Result<(), CommitError> {
+        let state = self.lock();
+        let (state, timeout) = self
+            .changed
+            .wait_timeout_while(state, patience, |state| {
+                state.trouble.is_none() && !state.closed && is_behind()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        match &state.trouble {
+            Some(trouble) => Err(trouble.clone()),
+            None if timeout.timed_out() => Err(CommitError::Overloaded),
+            None => Ok(()),
+        }
+    }
+
+    /// The flusher's life.
+    pub(super) fn flush_until_closed(&self) {
+        self.reserve();
+        while let Some(file) = self.next_flush() {
+            match self.flush(file) {
+                Ok(()) => self.reserve(),
+                Err(error) => {
+                    tracing::error!(%error, "cannot flush the store's memory to disk; will try again");
+                    self.in_trouble(file, &error);
+                }
+            }
+        }
+    }
+
+    /// Sets room aside for the next log file. Without it the log still works, only slower.
+    fn reserve(&self) {
+        if let Err(error) = self.medium.reserve(&self.log_folder, self.reserve_bytes) {
+            tracing::debug!(%error, "cannot set room aside for the store's log");
+        }
+    }
+
+    /// The compactor's life.
+    pub(super) fn compact_until_closed(&self) {
+        while self.next_compaction() {
+            // Reads still work without it, only slower; the next flush asks again.
+            if let Err(error) = self.compact() {
+                tracing::error!(%error, "cannot merge files of the store");
+            }
+        }
+    }
+
+    /// Merges once; asks for more if there was something to merge.
+    fn compact(&self) -> Result<(), TreeError> {
+        if self.tree.compact(self.snapshots.watermark())? {
+            self.should_compact();
+            // The present moment can move on to the merged files, so that the old ones can go.
+            self.queue.nudge();
+        }
+        self.tree.forget(self.snapshots.watermark())
+    }
+
+    fn next_flush(&self) -> Option<u64> {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.sealed_file.is_none() && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return None;
+        }
+        state.sealed_file.take()
+    }
+
+    fn next_compaction(&self) -> bool {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| !state.should_compact && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.should_compact = false;
+        !state.closed
+    }
+
+    /// Flushes what is sealed; then the log up to `file` is not needed any more.
+    fn flush(&self, file: u64) -> Result<(), TreeError> {
+        self.tree.flush(self.snapshots.watermark())?;
+        let first_needless = {
+            let mut marks = self.mark();
+            let before = marks.get();
+            let mut mark = before;
+            mark.first_file = file + 1;
+            marks.write(mark)?;
+            // Before the files go: a mark that still asks for them would make them look lost.
+            marks.sync()?;
+            before.first_file
+        };
+        recovery::remove(&self.log_folder, first_needless, file)?;
+        {
+            let mut state = self.lock();
+            state.trouble = None;
+            state.should_compact = true;
+        }
+        self.changed.notify_all();
+        // The present moment can move on to the flushed files, and memory be freed.
+        self.queue.nudge();
+        Ok(())
+    }
+
+    fn in_trouble(&self, file: u64, error: &TreeError) {
+        let refusal = refusal(error);
+        if matches!(refusal, CommitError::Full(_))
+            && let Err(error) = self.medium.release(&self.log_folder)
+        {
+            tracing::debug!(%error, "cannot give back the room for the store's log");
+        }
+        let mut state = self.lock();
+        // A later file may have been sealed in the meantime; it includes this one.
+        state.sealed_file = state.sealed_file.max(Some(file));
+        state.trouble = Some(refusal);
+        self.changed.notify_all();
+        let _ = self
+            .changed
+            .wait_timeout_while(state, RETRY, |state| !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    pub(super) fn mark(&self) -> MutexGuard<'_, MarkFile> {
+        self.mark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What commits are told while the tree cannot be written.
+fn refusal(error: &TreeError) -> CommitError {
+    match error {
+        TreeError::Damaged(damage) => CommitError::Damaged(damage.clone()),
+        TreeError::Io(error) if is_full(error) => CommitError::Full(error.to_string().into()),
+        TreeError::Io(error) => CommitError::Unavailable(error.to_string().into()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Waiting for changes under a prefix.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::error::Closed;
+use crate::version::Version;
+
+/// Tells when a commit has written a key under a prefix.
+///
+/// Wake-ups are coalesced: many commits may give one. None is missed: a commit that becomes visible after the watch was
+/// made, or after [`Watch::changed`] last returned, makes it return again. There may be one too many.
+#[derive(Debug)]
+pub struct Watch {
+    versions: watch::Receiver<Version>,
+}
+
+impl Watch {
+    /// Waits for a change, and gives the latest version that has one; what is read from now on shows it.
+    ///
+    /// # Errors
+    /// When the store was closed.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: a change that was not returned is returned by the next call.
+    pub async fn changed(&mut self) -> Result<Version, Closed> {
+        self.versions.changed().await.map_err(|_| Closed)?;
+        Ok(*self.versions.borrow_and_update())
+    }
+}
+
+/// Who watches what. Adapters tell it what they committed.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    prefixes: HashMap<Bytes, watch::Sender<Version>>,
+    /// Lengths of the prefixes, each once: what of a key has to be looked up.
+    lengths: Vec<usize>,
+    /// Watches made since prefixes without watchers were last thrown out.
+    made: usize,
+    closed: bool,
+}
+
+impl Watchers {
+    pub(crate) fn watch(&self, prefix: Bytes) -> Watch {
+        let mut table = self.lock();
+        if table.closed {
+            // The sender is dropped here, which is what a closed store looks like.
+            return Watch {
+                versions: watch::channel(Version::ZERO).1,
+            };
+        }
+        table.made += 1;
+        if table.made > table.prefixes.len().max(16) {
+            table.throw_out();
+        }
+        if !table.lengths.contains(&prefix.len()) {
+            table.lengths.push(prefix.len());
+        }
+        let sender = table
+            .prefixes
+            .entry(prefix)
+            .or_insert_with(|| watch::channel(Version::ZERO).0);
+        Watch {
+            versions: sender.subscribe(),
+        }
+    }
+
+    /// Keys were written and are visible now. `keys` is only asked when somebody watches.
+    pub(crate) fn changed<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = (K, Version)>) {
+        let table = self.lock();
+        if table.prefixes.is_empty() {
+            return;
+        }
+        for (key, version) in keys {
+            let key = key.as_ref();
+            for length in &table.lengths {
+                let Some(sender) = key.get(..*length).and_then(|prefix| table.prefixes.get(prefix)) else {
+                    continue;
+                };
+                sender.send_if_modified(|latest| {
+                    let later = *latest < version;
+                    *latest = (*latest).max(version);
+                    later
+                });
+            }
+        }
+    }
+
+    /// Wakes everybody: something may have been written that was not seen.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn changed_anywhere(&self, version: Version) {
+        for sender in self.lock().prefixes.values() {
+            sender.send_modify(|latest| *latest = (*latest).max(version));
+        }
+    }
+
+    /// Nothing changes any more.
+    pub(crate) fn close(&self) {
+        let mut table = self.lock();
+        table.prefixes.clear();
+        table.closed = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn throw_out(&mut self) {
+        self.made = 0;
+        self.prefixes.retain(|_, sender| sender.receiver_count() > 0);
+        self.lengths = self.prefixes.keys().map(Bytes::len).collect();
+        self.lengths.sort_unstable();
+        self.lengths.dedup();
+    }
+}

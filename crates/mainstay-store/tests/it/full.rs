@@ -1,0 +1,70 @@
+//! A file system that is really full. It needs a small one, which `cargo xtask soak store` mounts; elsewhere the test does
+//! nothing, and the store's unit tests stand in with a disk that says that it is full.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainstay_store::embedded::{Embedded, Options};
+use mainstay_store::{Batch, CommitError, Key, Store, Value};
+
+/// A folder on a file system of a few MiB.
+const SMALL_FOLDER: &str = "MAINSTAY_STORE_SMALL_FOLDER";
+
+fn key(number: usize) -> Key {
+    Key::new(format!("{number:06}")).unwrap()
+}
+
+async fn put(store: &Embedded, number: usize) -> Result<(), CommitError> {
+    let mut batch = Batch::new();
+    batch.put(key(number), Value::new(vec![number as u8; 4_000]).unwrap());
+    store.commit(batch).await.map(drop)
+}
+
+async fn assert_all_there(store: &Embedded, count: usize) {
+    for number in 0..count {
+        let value = store.read(&[key(number)]).await.unwrap().values.remove(0);
+        let value = value.unwrap_or_else(|| panic!("{number} of {count} is lost"));
+        assert_eq!(value.value.as_ref(), vec![number as u8; 4_000]);
+    }
+}
+
+#[tokio::test]
+async fn a_full_file_system_refuses_and_recovers_without_a_restart() {
+    let Some(folder) = std::env::var_os(SMALL_FOLDER).map(PathBuf::from) else {
+        return;
+    };
+    for memtable_bytes in [64 * 1_024, 512 * 1_024, 16 * 1_024 * 1_024] {
+        let mut options = Options::new(folder.join("store"));
+        options.memtable_bytes = memtable_bytes;
+        let ballast = folder.join("ballast");
+        std::fs::write(&ballast, vec![0; 1_500_000]).unwrap();
+        let store = Embedded::open(&options).unwrap();
+        let mut count = 0;
+        let error = loop {
+            match put(&store, count).await {
+                Ok(()) => count += 1,
+                Err(error) => break error,
+            }
+            assert!(count < 5_000, "it never got full");
+        };
+        assert!(matches!(error, CommitError::Full(_)), "{error}");
+        assert!(matches!(put(&store, count).await, Err(CommitError::Full(_))));
+        assert_all_there(&store, count).await;
+
+        std::fs::remove_file(&ballast).unwrap();
+        let recovered = tokio::time::timeout(Duration::from_secs(30), async {
+            while put(&store, count).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        recovered.await.unwrap();
+        count += 1;
+        assert_all_there(&store, count).await;
+        drop(store);
+        let store = Embedded::open(&options).unwrap();
+        assert_all_there(&store, count).await;
+        drop(store);
+        std::fs::remove_dir_all(folder.join("store")).unwrap();
+        println!("{memtable_bytes} bytes of memory: full after {count} commits");
+    }
+}

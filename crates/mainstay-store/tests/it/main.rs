@@ -1,0 +1,14 @@
+//! Adapters against the port.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail the test"
+)]
+
+mod crash;
+mod damage;
+mod embedded;
+mod full;
+mod power;
+mod simulated;
