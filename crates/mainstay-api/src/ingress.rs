@@ -89,9 +89,10 @@ impl Handler for Ingress {
 
 impl Ingress {
     fn decide(&self, mut request: Request<Body>, caller: Caller) -> Step {
-        let host = host_of(&request);
-        let Some(app) = self.routes.find(&host, request.uri().path()) else {
+        let authority = authority_of(&request);
+        let Some(app) = self.routes.find(authority, request.uri().path()) else {
             self.metrics.refuse(ServerKind::Ingress, Refusal::NoRoute);
+            let host = routes::host_name(authority);
             let path = request.uri().path();
             let message = format!("no app answers `{path}` on host `{host}`: see `ingress:` in the manifest");
             return Step::Answer(reply::problem(StatusCode::NOT_FOUND, "ERR_NO_ROUTE", message));
@@ -114,10 +115,10 @@ impl Ingress {
 }
 
 /// The host that a request is for: what its target says goes before the header (RFC 9112, 3.2.2).
-fn host_of<B>(request: &Request<B>) -> String {
-    let authority = request.uri().authority().map(Authority::as_str);
-    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-    routes::host_name(authority.or(header).unwrap_or_default())
+fn authority_of<B>(request: &Request<B>) -> &str {
+    let target = request.uri().authority().map(Authority::as_str);
+    let header = || request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    target.or_else(header).unwrap_or_default()
 }
 
 /// Makes a stranger's request one that may come in.

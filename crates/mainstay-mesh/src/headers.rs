@@ -36,9 +36,12 @@ pub(crate) const ADDED: usize = 12;
 /// Takes out what is meant for this connection only (RFC 9110, 7.6.1) and what `connection` names, in both directions.
 /// `te: trailers` stays: this hop passes trailers on, and gRPC insists on it.
 pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<_> = headers.get_all(CONNECTION).iter().flat_map(named_by).collect();
-    for name in named {
-        headers.remove(name);
+    let mut lines = headers.get_all(CONNECTION).iter();
+    if lines.any(|line| !matches!(line.as_bytes(), b"keep-alive" | b"close")) {
+        let named: Vec<_> = headers.get_all(CONNECTION).iter().flat_map(named_by).collect();
+        for name in named {
+            headers.remove(name);
+        }
     }
     // Looking at the few that there are is much cheaper than looking for each that there might be.
     while let Some(name) = first_hop_by_hop(headers) {

@@ -9,7 +9,11 @@ use crate::http::path;
 
 /// Routes in the order in which they are tried.
 #[derive(Debug)]
-pub(super) struct Routes(Vec<Route>);
+pub(super) struct Routes {
+    routes: Vec<Route>,
+    /// Whether the host matters at all.
+    name_hosts: bool,
+}
 
 impl Routes {
     pub(super) fn new(mut routes: Vec<Route>) -> Self {
@@ -26,16 +30,24 @@ impl Routes {
             let wildcard = host.is_empty() || host.starts_with('*');
             (wildcard, Reverse(host.len()), Reverse(route.path.len()))
         });
-        Self(routes)
+        Self {
+            name_hosts: routes.iter().any(|route| route.host.is_some()),
+            routes,
+        }
     }
 
-    /// The app for a request to `host` (as [`host_name`] gives it) and `path`.
-    pub(super) fn find(&self, host: &str, path: &str) -> Option<&AppId> {
+    /// The app for a request to `authority` and `path`.
+    pub(super) fn find(&self, authority: &str, path: &str) -> Option<&AppId> {
         let path = path::clean(path.as_bytes());
+        let host = if self.name_hosts {
+            host_name(authority)
+        } else {
+            String::new()
+        };
         let found = self
-            .0
+            .routes
             .iter()
-            .find(|route| matches_host(route.host.as_deref(), host) && matches_path(&route.path, &path));
+            .find(|route| matches_host(route.host.as_deref(), &host) && matches_path(&route.path, &path));
         found.map(|route| &route.app)
     }
 }

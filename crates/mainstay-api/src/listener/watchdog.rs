@@ -61,6 +61,7 @@ impl Watchdog<'_> {
         C: Future<Output = hyper::Result<()>>,
     {
         let activity = self.activity;
+        let news = self.phase.clone();
         let mut phase = Some(self.phase);
         let mut judge = Judge::new(protocol, self.limits);
         let mut timer = pin!(sleep(judge.armed_for));
@@ -69,17 +70,34 @@ impl Watchdog<'_> {
                 let slow = judge.is_new_slow_head(activity);
                 if slow { Poll::Ready(()) } else { Poll::Pending }
             });
+            // Both are hardly ever ready, and looking is not free. The first look registers the task, and its waker stays the
+            // same; after that it is enough to look when there is something to see.
+            let mut next = pin!(next_phase(&mut phase));
+            let mut asked = false;
+            let next = poll_fn(|context| {
+                if std::mem::replace(&mut asked, true) && matches!(news.has_changed(), Ok(false)) {
+                    return Poll::Pending;
+                }
+                next.as_mut().poll(context)
+            });
+            let mut timed = false;
+            let time_is_up = poll_fn(|context| {
+                if std::mem::replace(&mut timed, true) && !timer.is_elapsed() {
+                    return Poll::Pending;
+                }
+                timer.as_mut().poll(context)
+            });
             // The order matters: only after the connection was polled is a head that has not begun a request unfinished.
             let verdict = tokio::select! {
                 biased;
                 result = connection.as_mut() => return end_of(&result),
-                next = next_phase(&mut phase) => match next {
+                next = next => match next {
                     Phase::Open => continue,
                     Phase::Draining => judge.drain(),
                     Phase::Cut => return End::Cut,
                 },
                 () = slow_head => judge.head_begun(activity),
-                () = timer.as_mut() => judge.time_is_up(activity),
+                () = time_is_up => judge.time_is_up(activity),
             };
             let after = match verdict {
                 Verdict::LookAgain(after) => after,
