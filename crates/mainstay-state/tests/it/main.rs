@@ -1,0 +1,10 @@
+//! Components against the port.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail the test"
+)]
+
+mod memory;
+mod stored;
