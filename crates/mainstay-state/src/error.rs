@@ -5,6 +5,7 @@ use mainstay_store::{CommitError, ReadError};
 
 use crate::key::InvalidKey;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_VALUE_BYTES};
+use crate::query::QueryError;
 
 /// Why a component did not do what was asked. Unless said otherwise nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,9 @@ pub enum StateError {
     /// So many keys in one read.
     #[error("{0} keys in one read: {MAX_BULK_KEYS} at most")]
     TooManyKeys(usize),
+    /// The query cannot be answered.
+    #[error("{0}")]
+    Query(#[from] QueryError),
     /// The component has no room.
     #[error("the state store is full: {0} bytes at most")]
     Full(usize),
@@ -65,9 +69,13 @@ impl StateError {
             Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) => {
                 ErrorKind::InvalidArgument
             }
-            Self::LargeValue { .. } | Self::TooManyOperations(_) | Self::TooManyKeys(_) => {
+            Self::LargeValue { .. }
+            | Self::TooManyOperations(_)
+            | Self::TooManyKeys(_)
+            | Self::Query(QueryError::TooManyValues | QueryError::TooBroad(_) | QueryError::TooLong { .. }) => {
                 ErrorKind::TooLarge
             }
+            Self::Query(_) => ErrorKind::InvalidArgument,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
             Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
@@ -84,7 +92,8 @@ impl StateError {
             | Self::LargeValue { .. }
             | Self::LongContentType(_)
             | Self::TooManyOperations(_)
-            | Self::TooManyKeys(_) => Fault::Caller,
+            | Self::TooManyKeys(_)
+            | Self::Query(_) => Fault::Caller,
             Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) => Fault::Runtime,
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
@@ -101,6 +110,7 @@ impl StateError {
             | Self::LongContentType(_)
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
+            | Self::Query(_)
             | Self::Unreadable(_) => Retryability::Never,
             Self::Full(_) | Self::Contended(_) => Retryability::Always,
             Self::Commit(error) => error.retryability(),

@@ -17,6 +17,7 @@ mod key;
 pub mod limits;
 mod memory;
 mod port;
+pub mod query;
 pub mod stored;
 mod ttl;
 

@@ -17,3 +17,21 @@ pub const MAX_BULK_KEYS: usize = 4_096;
 
 /// Longest name of a component in bytes.
 pub const MAX_NAME_BYTES: usize = 128;
+
+/// Largest body of a query in bytes.
+pub const MAX_QUERY_BYTES: usize = 64 * 1_024;
+
+/// Most filters of a query, each value of an `IN` counted as one: they are tried on every value.
+pub const MAX_FILTERS: usize = 1_024;
+
+/// Most keys that a query sorts by.
+pub const MAX_SORT_KEYS: usize = 16;
+
+/// Most results of one page of a query.
+pub const MAX_RESULTS: usize = 1_000;
+
+/// Most values that a query looks at.
+pub const MAX_SCANNED: usize = 200_000;
+
+/// Most bytes that a query finds, before it is cut into pages.
+pub const MAX_FOUND_BYTES: usize = 64 * 1_024 * 1_024;

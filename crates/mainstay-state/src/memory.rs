@@ -10,6 +10,7 @@ use crate::error::StateError;
 use crate::port::{
     Consistency, Etag, Features, Item, Operation, Set, StateStore, check_keys, check_operations,
 };
+use crate::query::{Query, QueryPage, Selection};
 use crate::ttl::expired;
 
 /// Bytes that an entry takes beside its key and value, roughly.
@@ -79,6 +80,25 @@ impl InMemory {
         Ok(keys.iter().map(|key| table.live(key, now_ms).cloned()).collect())
     }
 
+    /// Values are shared, so what a query may look at is collected under the lock and read without it.
+    fn query_now(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
+        let now_ms = self.options.wall_clock.unix_ms();
+        let candidates: Vec<(String, Item)> = {
+            let table = self.lock();
+            let from_prefix = table.items.range(prefix.to_owned()..);
+            from_prefix
+                .take_while(|(key, _)| key.starts_with(prefix))
+                .filter(|(_, item)| !expired(item.expires_at_ms, now_ms))
+                .map(|(key, item)| (key.clone(), item.clone()))
+                .collect()
+        };
+        let mut selection = Selection::new(query, prefix);
+        for (key, item) in candidates {
+            selection.offer(&key, item)?;
+        }
+        Ok(selection.finish())
+    }
+
     fn transact_now(&self, operations: Vec<Operation>) -> Result<(), StateError> {
         check_operations(&operations)?;
         let now_ms = self.options.wall_clock.unix_ms();
@@ -122,6 +142,10 @@ impl StateStore for InMemory {
         _: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
         Reply::ready(self.get_now(keys))
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::ready(self.query_now(query, prefix))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

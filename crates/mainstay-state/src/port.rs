@@ -8,6 +8,7 @@ use mainstay_store::Reply;
 use crate::error::StateError;
 use crate::key::check_full;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_VALUE_BYTES};
+use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
 
 /// A state component. Keys come with their prefix; see [`KeyPrefix`](crate::KeyPrefix).
@@ -41,6 +42,9 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>>;
+
+    /// Finds values among the keys that begin with `prefix`, which holds its separator, at one moment. Cancel safe.
+    fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>>;
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>>;
@@ -76,7 +80,7 @@ pub struct Features {
 impl Features {
     /// The capabilities that the metadata API lists.
     pub const fn capabilities(self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "TTL"]
+        &["ETAG", "TRANSACTIONAL", "QUERY_API", "TTL"]
     }
 }
 

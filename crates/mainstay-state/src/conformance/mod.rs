@@ -5,6 +5,7 @@
 // These are assertions that other crates' tests run.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     missing_docs,
@@ -16,6 +17,7 @@ pub mod basics;
 pub mod concurrency;
 pub mod etags;
 pub mod limits;
+pub mod queries;
 pub mod time;
 
 use std::future::Future;
@@ -74,6 +76,10 @@ macro_rules! conformance_suite {
             atomicity::the_last_operation_on_a_key_counts,
             atomicity::requirements_are_about_the_state_before,
             atomicity::no_operations_are_a_success,
+            queries::values_are_found,
+            queries::pages_are_complete,
+            queries::other_prefixes_are_not_found,
+            queries::what_expired_is_not_found,
             limits::the_largest_fit,
             limits::more_is_refused,
             concurrency::one_of_many_first_writes_wins,

@@ -53,6 +53,19 @@ impl Layout {
         valid(key)
     }
 
+    /// The records whose names begin with `prefix`.
+    pub(super) fn records(&self, prefix: &str) -> KeyRange {
+        let mut start = BytesMut::from(self.records.as_ref());
+        start.put_slice(prefix.as_bytes());
+        KeyRange::prefix(start)
+    }
+
+    /// The name in the key of a record.
+    pub(super) fn parse_record(&self, key: &Key) -> Option<String> {
+        let name = key.as_ref().strip_prefix(self.records.as_ref())?;
+        String::from_utf8(name.to_vec()).ok()
+    }
+
     pub(super) fn expiry(&self, expires_at_ms: u64, name: &str) -> Result<Key, StateError> {
         let mut key = BytesMut::with_capacity(self.expiries.len() + 8 + name.len());
         key.put_slice(&self.expiries);

@@ -7,7 +7,7 @@ mod sweep;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_store::{Batch, CommitError, Key, Reply, Store, SystemWallClock, WallClock};
+use mainstay_store::{Batch, CommitError, Key, Reply, Scan, Store, SystemWallClock, WallClock};
 
 pub use self::layout::InvalidName;
 use self::layout::Layout;
@@ -17,9 +17,13 @@ use crate::error::StateError;
 use crate::port::{
     Consistency, Features, Item, Operation, Requirement, StateStore, check_keys, check_operations,
 };
+use crate::query::{Query, QueryPage, Selection};
 
 /// How often a change is decided anew because others changed the same keys meanwhile.
 const MAX_ATTEMPTS: usize = 16;
+
+/// How many values a query reads at once.
+const QUERY_PAGE: usize = 256;
 
 /// The component. Clones are the same one.
 ///
@@ -101,6 +105,33 @@ impl Stored {
         items.collect()
     }
 
+    async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
+        let now_ms = self.wall_clock.unix_ms();
+        let snapshot = self.store.snapshot().await?;
+        let mut selection = Selection::new(query, prefix);
+        let mut range = Some(self.layout.records(prefix));
+        while let Some(current) = range {
+            let page = snapshot.scan(&Scan::new(current).limit(QUERY_PAGE)).await?;
+            for entry in page.entries {
+                let Some(name) = self.layout.parse_record(&entry.key) else {
+                    continue;
+                };
+                let stored = mainstay_store::Stored {
+                    value: entry.value,
+                    version: entry.version,
+                };
+                let item = layout::decode(&name, stored)?;
+                if !crate::expired(item.expires_at_ms, now_ms) {
+                    selection.offer(&name, item)?;
+                }
+            }
+            range = page.rest;
+            // Others on this thread wait no longer than one page.
+            tokio::task::yield_now().await;
+        }
+        Ok(selection.finish())
+    }
+
     async fn commit(&self, operations: Vec<Operation>) -> Result<(), StateError> {
         if operations.is_empty() {
             return Ok(());
@@ -131,6 +162,10 @@ impl StateStore for Stored {
         _: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
         Reply::waiting(self.get_all(keys))
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::waiting(self.select(query, prefix))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
