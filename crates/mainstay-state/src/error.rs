@@ -3,8 +3,9 @@
 use mainstay_base::{ErrorKind, Fault, Retryability};
 use mainstay_store::{CommitError, ReadError};
 
+use crate::encryption::EncryptionError;
 use crate::key::InvalidKey;
-use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_VALUE_BYTES};
+use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
 use crate::query::QueryError;
 
 /// Why a component did not do what was asked. Unless said otherwise nothing was changed.
@@ -25,12 +26,14 @@ pub enum StateError {
     #[error("{0}")]
     InvalidKey(#[from] InvalidKey),
     /// A value of so many bytes.
-    #[error("the value of {key} has {bytes} bytes: {MAX_VALUE_BYTES} at most")]
+    #[error("the value of {key} has {bytes} bytes: {limit} at most")]
     LargeValue {
         /// The key, with its prefix.
         key: String,
         /// The size of its value.
         bytes: usize,
+        /// The largest value that the component takes.
+        limit: usize,
     },
     /// A content type of so many bytes.
     #[error("the content type of a value has {0} bytes: {MAX_CONTENT_TYPE_BYTES} at most")]
@@ -44,6 +47,12 @@ pub enum StateError {
     /// The query cannot be answered.
     #[error("{0}")]
     Query(#[from] QueryError),
+    /// The component is encrypted.
+    #[error("cannot query encrypted store")]
+    QueryEncrypted,
+    /// A value could not be sealed or opened.
+    #[error("{0}")]
+    Encryption(#[from] EncryptionError),
     /// The component has no room.
     #[error("the state store is full: {0} bytes at most")]
     Full(usize),
@@ -77,7 +86,8 @@ impl StateError {
             }
             Self::Query(_) => ErrorKind::InvalidArgument,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
-            Self::Unreadable(_) => ErrorKind::Internal,
+            Self::QueryEncrypted => ErrorKind::Unimplemented,
+            Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
         }
@@ -93,8 +103,9 @@ impl StateError {
             | Self::LongContentType(_)
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
-            | Self::Query(_) => Fault::Caller,
-            Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) => Fault::Runtime,
+            | Self::Query(_)
+            | Self::QueryEncrypted => Fault::Caller,
+            Self::Encryption(_) | Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) => Fault::Runtime,
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
         }
@@ -111,6 +122,8 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::QueryEncrypted
+            | Self::Encryption(_)
             | Self::Unreadable(_) => Retryability::Never,
             Self::Full(_) | Self::Contended(_) => Retryability::Always,
             Self::Commit(error) => error.retryability(),

@@ -8,10 +8,11 @@
 //!        └── Stored     state.mainstay    on the store; can add its writes to a Batch of others
 //! ```
 //!
-//! What a component promises is said at [`StateStore`].
+//! [`Encrypted`](encryption::Encrypted) seals the values of any of them. What a component promises is said at [`StateStore`].
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod encryption;
 mod error;
 mod key;
 pub mod limits;
@@ -24,8 +25,6 @@ mod ttl;
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
 pub use memory::{InMemory, Options as InMemoryOptions};
-pub use port::{
-    Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore, check_operations,
-};
+pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
 pub use ttl::{InvalidTtl, TimeToLive, expired, rfc3339};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mainstay_store::{Reply, SystemWallClock, WallClock};
 
 use crate::error::StateError;
+use crate::limits::MAX_VALUE_BYTES;
 use crate::port::{
     Consistency, Etag, Features, Item, Operation, Set, StateStore, check_keys, check_operations,
 };
@@ -100,7 +101,7 @@ impl InMemory {
     }
 
     fn transact_now(&self, operations: Vec<Operation>) -> Result<(), StateError> {
-        check_operations(&operations)?;
+        check_operations(&operations, MAX_VALUE_BYTES)?;
         let now_ms = self.options.wall_clock.unix_ms();
         let mut table = self.lock();
         table.sweep(now_ms);
@@ -133,7 +134,11 @@ impl Default for InMemory {
 
 impl StateStore for InMemory {
     fn features(&self) -> Features {
-        Features { durable: false }
+        Features {
+            durable: false,
+            query: true,
+            max_value_bytes: MAX_VALUE_BYTES,
+        }
     }
 
     fn get<'a>(

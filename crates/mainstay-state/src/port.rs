@@ -7,7 +7,7 @@ use mainstay_store::Reply;
 
 use crate::error::StateError;
 use crate::key::check_full;
-use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_VALUE_BYTES};
+use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
 use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
 
@@ -71,16 +71,24 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
 }
 
 /// What a component can do beyond the rules of the port.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
     /// Whether what it was told outlives the process.
     pub durable: bool,
+    /// Whether it answers queries.
+    pub query: bool,
+    /// The largest value it takes, in bytes: [`MAX_VALUE_BYTES`](crate::limits::MAX_VALUE_BYTES) at most.
+    pub max_value_bytes: usize,
 }
 
 impl Features {
     /// The capabilities that the metadata API lists.
     pub const fn capabilities(self) -> &'static [&'static str] {
-        &["ETAG", "TRANSACTIONAL", "QUERY_API", "TTL"]
+        if self.query {
+            &["ETAG", "TRANSACTIONAL", "QUERY_API", "TTL"]
+        } else {
+            &["ETAG", "TRANSACTIONAL", "TTL"]
+        }
     }
 }
 
@@ -249,13 +257,14 @@ impl Operation {
         }
     }
 
-    fn check(&self) -> Result<(), StateError> {
+    fn check(&self, max_value_bytes: usize) -> Result<(), StateError> {
         check_full(self.key())?;
         let Self::Set(set) = self else { return Ok(()) };
-        if set.value.len() > MAX_VALUE_BYTES {
+        if set.value.len() > max_value_bytes {
             return Err(StateError::LargeValue {
                 key: set.key.clone(),
                 bytes: set.value.len(),
+                limit: max_value_bytes,
             });
         }
         match set.content_type.as_ref().map_or(0, String::len) {
@@ -282,12 +291,14 @@ impl Requirement<'_> {
     }
 }
 
-/// Whether any component may take these operations. Every component asks this first.
-pub fn check_operations(operations: &[Operation]) -> Result<(), StateError> {
+/// Whether a component that takes values of so many bytes may take these operations. Every component asks this first.
+pub(crate) fn check_operations(operations: &[Operation], max_value_bytes: usize) -> Result<(), StateError> {
     if operations.len() > MAX_OPERATIONS {
         return Err(StateError::TooManyOperations(operations.len()));
     }
-    operations.iter().try_for_each(Operation::check)
+    operations
+        .iter()
+        .try_for_each(|operation| operation.check(max_value_bytes))
 }
 
 /// The one rule for which keys may be read together.

@@ -1,17 +1,18 @@
 //! The bounds that all components share.
 
 use super::{Subject, read, set};
-use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_KEY_BYTES, MAX_OPERATIONS, MAX_VALUE_BYTES};
+use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_KEY_BYTES, MAX_OPERATIONS};
 use crate::{Consistency, InvalidKey, Set, StateError, StateStore};
 
 pub async fn the_largest_fit(subject: &impl Subject) {
     let state = subject.state();
     let key = "k".repeat(MAX_KEY_BYTES);
-    let mut largest = Set::new(&key, vec![7; MAX_VALUE_BYTES]);
+    let max_value_bytes = state.features().max_value_bytes;
+    let mut largest = Set::new(&key, vec![7; max_value_bytes]);
     largest.content_type = Some("t".repeat(MAX_CONTENT_TYPE_BYTES));
     largest.time_to_live = crate::TimeToLive::parse("2147483647").unwrap();
     set(&state, largest).await;
-    assert_eq!(read(&state, &key).await.unwrap().value.len(), MAX_VALUE_BYTES);
+    assert_eq!(read(&state, &key).await.unwrap().value.len(), max_value_bytes);
     let sets = (0..MAX_OPERATIONS).map(|number| Set::new(number.to_string(), "v"));
     state.bulk_set(sets.collect()).await.unwrap();
     let keys: Vec<String> = (0..MAX_BULK_KEYS).map(|number| number.to_string()).collect();
@@ -27,7 +28,7 @@ pub async fn more_is_refused(subject: &impl Subject) {
     assert_eq!(state.set(Set::new(&long, "v")).await, too_long);
     let empty = Err(StateError::InvalidKey(InvalidKey::Empty));
     assert_eq!(state.set(Set::new("", "v")).await, empty);
-    let large = Set::new("k", vec![7; MAX_VALUE_BYTES + 1]);
+    let large = Set::new("k", vec![7; state.features().max_value_bytes + 1]);
     assert!(matches!(
         state.set(large).await,
         Err(StateError::LargeValue { .. })

@@ -16,7 +16,7 @@ use mainstay_store::{Key, KeyRange, Stored, Value};
 
 use crate::error::StateError;
 use crate::key::InvalidKey;
-use crate::limits::MAX_NAME_BYTES;
+use crate::limits::{MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use crate::port::{Etag, Item, Set};
 
 const FORMAT: u8 = 1;
@@ -112,6 +112,7 @@ pub(super) fn encode(set: &Set, expires_at_ms: Option<u64>) -> Result<Value, Sta
     Value::new(bytes).map_err(|_| StateError::LargeValue {
         key: set.key.clone(),
         bytes: set.value.len(),
+        limit: MAX_VALUE_BYTES,
     })
 }
 
@@ -157,7 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::limits::{MAX_CONTENT_TYPE_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+    use crate::limits::{MAX_CONTENT_TYPE_BYTES, MAX_KEY_BYTES};
 
     fn etag() -> Etag {
         Etag::numbered(1)

@@ -14,6 +14,7 @@ use self::layout::Layout;
 use self::plan::Found;
 pub use self::sweep::{Sweeper, Swept};
 use crate::error::StateError;
+use crate::limits::MAX_VALUE_BYTES;
 use crate::port::{
     Consistency, Features, Item, Operation, Requirement, StateStore, check_keys, check_operations,
 };
@@ -61,7 +62,7 @@ impl Stored {
     /// commit meets a conflict, make a new batch: this call then says which `ETag` does not match any more, or decides
     /// anew. Reads the store only when something is required. Cancel safe: a batch that is not committed changes nothing.
     pub async fn contribute(&self, operations: &[Operation], batch: &mut Batch) -> Result<(), StateError> {
-        check_operations(operations)?;
+        check_operations(operations, MAX_VALUE_BYTES)?;
         let now_ms = self.wall_clock.unix_ms();
         let required = operations
             .iter()
@@ -153,7 +154,11 @@ impl Stored {
 
 impl StateStore for Stored {
     fn features(&self) -> Features {
-        Features { durable: true }
+        Features {
+            durable: true,
+            query: true,
+            max_value_bytes: MAX_VALUE_BYTES,
+        }
     }
 
     fn get<'a>(

@@ -6,5 +6,6 @@
     reason = "helpers of tests may fail the test"
 )]
 
+mod encrypted;
 mod memory;
 mod stored;
