@@ -12,6 +12,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod crdt;
 pub mod encryption;
 mod error;
 mod key;
