@@ -1,14 +1,15 @@
 //! State: values under keys, as Dapr's state API gives them, without its wire.
 //!
 //! ```text
-//!   the API: decode, prefix the key ([`KeyPrefix`]), one call, encode
+//!   the API: decode, prefix the key (KeyPrefix), one call, encode
 //!        │
 //!   StateStore (port) ──── one conformance suite for all of them
 //!        ├── InMemory   state.in-memory   gone with the process
 //!        └── Stored     state.mainstay    on the store; can add its writes to a Batch of others
 //! ```
 //!
-//! [`Encrypted`](encryption::Encrypted) seals the values of any of them. What a component promises is said at [`StateStore`].
+//! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
+//! promises is said at [`StateStore`].
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
