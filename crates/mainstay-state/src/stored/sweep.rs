@@ -82,9 +82,12 @@ impl Stored {
         let read = self.store.read(&keys).await?;
         let (mut batch, mut swept) = (Batch::new(), Swept::default());
         for (((line, expires_at_ms, name), record), stored) in due.iter().zip(keys).zip(read.values) {
+            // What cannot be read, such as a record of a newer version, is left alone and holds up nothing else.
+            let Ok(item) = stored.map(|stored| layout::decode(name, stored)).transpose() else {
+                continue;
+            };
             batch.require_version(line.key.clone(), Some(line.version));
             batch.delete(line.key.clone());
-            let item = stored.map(|stored| layout::decode(name, stored)).transpose()?;
             match item.filter(|item| item.expires_at_ms == Some(*expires_at_ms)) {
                 Some(item) => {
                     batch.require_version(record.clone(), plan::version(&item.etag));

@@ -220,6 +220,46 @@ async fn rivals_only_delay_the_sweep() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_holds_up_nothing_else() {
+    let subject = OnSimulated::open().await;
+    for key in ["newer", "old"] {
+        subject.state.set(lasting(key, 1)).await.unwrap();
+    }
+    let mut batch = Batch::new();
+    let record = Key::new("state/statestore/r/newer").unwrap();
+    batch.put(record, Value::new(vec![99]).unwrap());
+    subject.store.commit(batch).await.unwrap();
+    subject.clock.advance_ms(1_000);
+    assert_eq!(
+        subject.state.sweep().await.unwrap(),
+        Swept { values: 1, stale: 0 }
+    );
+    let refused = subject
+        .state
+        .get(&["newer".to_owned()], Consistency::Strong)
+        .await;
+    assert_eq!(refused, Err(StateError::Unreadable("newer".to_owned())));
+}
+
+/// A value that is set while its predecessor is swept stays.
+#[tokio::test]
+async fn the_sweep_does_not_remove_what_came_meanwhile() {
+    for seed in 0..100 {
+        let subject = OnSimulated::new(Simulated::with_faults(seed, Faults::default()));
+        subject.state.set(lasting("k", 1)).await.unwrap();
+        subject.clock.advance_ms(1_000);
+        subject.store.set_faults(Faults {
+            max_yields: 8,
+            ..Faults::default()
+        });
+        let (swept, set) = tokio::join!(subject.state.sweep(), subject.state.set(Set::new("k", "new")));
+        swept.unwrap();
+        set.unwrap();
+        assert_eq!(subject.item("k").await.unwrap().value, "new", "seed {seed}");
+    }
+}
+
+#[tokio::test]
 async fn the_sweeper_runs_until_it_is_stopped() {
     let subject = OnSimulated::open().await;
     let mut watch = subject.store.watch("state/".into());
