@@ -15,7 +15,7 @@ use crate::listener::{self, Handler};
 use crate::metrics::ServerKind;
 use crate::operations::invoke::Invoker;
 use crate::operations::metadata::Notes;
-use crate::{AppToken, Limits, Metrics, Server, grpc, http};
+use crate::{AppToken, Blocks, Limits, Metrics, Server, grpc, http};
 
 /// The header and metadata key in which an app shows its token.
 pub(crate) static API_TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
@@ -41,6 +41,8 @@ pub struct AppServerOptions {
     pub shutdown: Shutdown,
     /// What `metadata` says.
     pub metadata: AppMetadata,
+    /// The building blocks it may use.
+    pub blocks: Arc<Blocks>,
     /// Where the server counts.
     pub metrics: Metrics,
 }

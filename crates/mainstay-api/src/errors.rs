@@ -1,6 +1,8 @@
-//! The one table from what went wrong in a call to what a client is told over HTTP and over gRPC.
+//! What a client is told of what went wrong, over HTTP and over gRPC: here for calls, beneath for building blocks.
 
+mod api_error;
 mod details;
+pub(crate) mod state;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 
 use crate::reply;
+
+pub(crate) use self::api_error::{ApiError, Detail};
 
 /// Dapr's code for everything that goes wrong in an invocation.
 pub(crate) const DIRECT_INVOKE: &str = "ERR_DIRECT_INVOKE";

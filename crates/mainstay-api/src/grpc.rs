@@ -20,6 +20,7 @@ use crate::operations::metadata;
 use crate::step::{Step, Told};
 
 mod runtime_metadata;
+mod state;
 
 static CALLEE_APP_ID: HeaderName = HeaderName::from_static("dapr-callee-app-id");
 
@@ -90,6 +91,14 @@ fn proxy(app: &App, mut request: Request<Body>) -> Result<Step, Status> {
 
 /// Answers a call of Dapr's own service.
 async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body> {
+    match state::serve(app, method, request).await {
+        Ok(response) => response,
+        Err(request) => serve_runtime(app, method, request).await,
+    }
+}
+
+/// Answers a call that is about the runtime itself.
+async fn serve_runtime(app: &App, method: &str, request: Request<Body>) -> Response<Body> {
     let options = &app.options;
     match method {
         "InvokeService" => {
@@ -99,28 +108,26 @@ async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body
                 let metadata = metadata.into_headers();
                 app.invoker.message(&message.id, inner, &metadata).await
             };
-            unary(app, request, invoke).await
+            exchange(app, request, invoke).await
         }
         "GetMetadata" => {
-            let get = |_: tonic::Request<runtime::GetMetadataRequest>| async move {
-                let metadata = metadata::get(&options.app, &options.metadata);
-                Ok(tonic::Response::new(runtime_metadata::encode(metadata)))
+            let get = |_: runtime::GetMetadataRequest| async move {
+                let metadata = metadata::get(&options.app, &options.metadata, &options.blocks);
+                Ok::<_, Status>(runtime_metadata::encode(metadata))
             };
             unary(app, request, get).await
         }
         "SetMetadata" => {
-            let set = |request: tonic::Request<runtime::SetMetadataRequest>| async move {
-                let note = request.into_inner();
-                let written = app.options.metadata.notes.set(&note.key, note.value);
-                written.map_err(|error| Status::resource_exhausted(error.to_string()))?;
-                Ok(tonic::Response::new(()))
+            let set = |note: runtime::SetMetadataRequest| async move {
+                let written = options.metadata.notes.set(&note.key, note.value);
+                written.map_err(|error| Status::resource_exhausted(error.to_string()))
             };
             unary(app, request, set).await
         }
         "Shutdown" => {
-            let shutdown = |_: tonic::Request<runtime::ShutdownRequest>| async move {
+            let shutdown = |_: runtime::ShutdownRequest| async move {
                 (options.shutdown)();
-                Ok(tonic::Response::new(()))
+                Ok::<_, Status>(())
             };
             unary(app, request, shutdown).await
         }
@@ -133,7 +140,26 @@ fn unimplemented(method: &str) -> Status {
 }
 
 /// Decodes one message, calls `operation`, encodes its answer.
-async fn unary<In, Out, F>(
+async fn unary<In, Out, E, F>(
+    app: &App,
+    request: Request<Body>,
+    operation: impl Fn(In) -> F,
+) -> Response<Body>
+where
+    In: Message + Default + Send + 'static,
+    Out: Message + Default + Send + 'static,
+    E: Into<Status>,
+    F: Future<Output = Result<Out, E>> + Send,
+{
+    let operation = |request: tonic::Request<In>| {
+        let answer = operation(request.into_inner());
+        async move { answer.await.map(tonic::Response::new).map_err(Into::into) }
+    };
+    exchange(app, request, operation).await
+}
+
+/// [`unary`] for an operation that has to do with metadata.
+async fn exchange<In, Out, F>(
     app: &App,
     request: Request<Body>,
     operation: impl Fn(tonic::Request<In>) -> F,

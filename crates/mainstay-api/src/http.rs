@@ -1,7 +1,9 @@
 //! Dapr's HTTP API: routes, decoding, encoding.
 
 pub(crate) mod path;
+mod query;
 pub(crate) mod route;
+mod state;
 pub(crate) mod target;
 mod unconfigured;
 
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use http::{Method, Request, Response, StatusCode, Uri};
 use mainstay_mesh::{Body, Protocol, Target};
 
-use self::path::Plus;
+use self::query::Parameters;
 use self::route::Route;
 use self::target::{APP_ID, InvalidInvocation, Invocation};
 use crate::app::{API_TOKEN, App};
@@ -104,7 +106,7 @@ fn fixed(app: &Arc<App>, route: Route, request: Request<Body>) -> Step {
     let answer = match route {
         Route::Healthz => healthz(app, request.uri().query()),
         Route::Metadata => {
-            let metadata = metadata::get(&options.app, &options.metadata);
+            let metadata = metadata::get(&options.app, &options.metadata, &options.blocks);
             reply::json(StatusCode::OK, &metadata)
         }
         Route::SetMetadata(key) => {
@@ -115,7 +117,8 @@ fn fixed(app: &Arc<App>, route: Route, request: Request<Body>) -> Step {
             (options.shutdown)();
             reply::empty(StatusCode::NO_CONTENT)
         }
-        Route::Unconfigured(block) => block.answer(options.app.as_str(), request.uri().query()),
+        Route::State(route) => return Step::run(state::serve(Arc::clone(app), route, request)),
+        Route::Unconfigured(block) => block.answer(request.uri().query()),
         // Whatever is called through us can be called as soon as this is served.
         Route::HealthzOutbound | Route::Invoke => reply::empty(StatusCode::NO_CONTENT),
     };
@@ -127,11 +130,8 @@ fn healthz(app: &App, query: Option<&str>) -> Response<Body> {
     if !(app.options.ready)() {
         return failed("ERR_HEALTH_NOT_READY", "dapr is not ready: [app]");
     }
-    let mut pairs = query.unwrap_or_default().split('&');
-    let asked_for = pairs.find_map(|pair| pair.strip_prefix("appid="));
-    let asked_for = asked_for.and_then(|id| path::decode(id.as_bytes(), Plus::Space).ok());
-    match asked_for {
-        Some(id) if *id != *app.options.app.as_str().as_bytes() => {
+    match Parameters::of(query).get("appid") {
+        Some(id) if id != app.options.app.as_str() => {
             failed("ERR_HEALTH_APPID_NOT_MATCH", "dapr app-id does not match")
         }
         _ => reply::empty(StatusCode::NO_CONTENT),

@@ -10,7 +10,7 @@ use crate::wire::Problem;
 /// The header that tells which of the mesh's reasons kept a call from an answer.
 pub(crate) static REASON: HeaderName = HeaderName::from_static("mainstay-reason");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {

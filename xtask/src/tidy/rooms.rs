@@ -17,6 +17,8 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-api",
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-state",
+            "mainstay-store",
             "mainstay-policy",
             "mainstay-base",
         ],
@@ -27,6 +29,7 @@ pub(crate) const ROOMS: &[Room] = &[
         uses: &[
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-state",
             "mainstay-policy",
             "mainstay-base",
         ],

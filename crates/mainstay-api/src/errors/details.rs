@@ -9,7 +9,7 @@ use prost_types::{Any, Duration};
 use tonic::{Code, Status};
 
 /// The domain of Dapr's error details, kept for ours too: clients look for it.
-const DOMAIN: &str = "dapr.io";
+pub(super) const DOMAIN: &str = "dapr.io";
 
 /// `google.rpc.ErrorInfo`.
 #[derive(Clone, PartialEq, Message)]
@@ -29,8 +29,33 @@ pub(crate) struct RetryInfo {
     pub(crate) retry_delay: Option<Duration>,
 }
 
+/// `google.rpc.ResourceInfo`.
+#[derive(Clone, PartialEq, Message)]
+struct ResourceInfo {
+    #[prost(string, tag = "1")]
+    resource_type: String,
+    #[prost(string, tag = "2")]
+    resource_name: String,
+}
+
+/// `google.rpc.BadRequest`.
+#[derive(Clone, PartialEq, Message)]
+struct BadRequest {
+    #[prost(message, repeated, tag = "1")]
+    field_violations: Vec<FieldViolation>,
+}
+
+/// `google.rpc.BadRequest.FieldViolation`.
+#[derive(Clone, PartialEq, Message)]
+struct FieldViolation {
+    #[prost(string, tag = "1")]
+    field: String,
+    #[prost(string, tag = "2")]
+    description: String,
+}
+
 /// An `ErrorInfo` with this reason.
-pub(crate) fn error_info<const N: usize>(reason: &str, metadata: [(&str, String); N]) -> Any {
+pub(crate) fn error_info<'a>(reason: &str, metadata: impl IntoIterator<Item = (&'a str, String)>) -> Any {
     let info = ErrorInfo {
         reason: reason.to_owned(),
         domain: DOMAIN.to_owned(),
@@ -40,6 +65,25 @@ pub(crate) fn error_info<const N: usize>(reason: &str, metadata: [(&str, String)
             .collect(),
     };
     any("ErrorInfo", &info)
+}
+
+/// A `ResourceInfo` about the thing of this kind and name.
+pub(crate) fn resource_info(kind: &str, name: &str) -> Any {
+    let info = ResourceInfo {
+        resource_type: kind.to_owned(),
+        resource_name: name.to_owned(),
+    };
+    any("ResourceInfo", &info)
+}
+
+/// A `BadRequest` about one field.
+pub(crate) fn bad_request(field: &str, description: &str) -> Any {
+    let violation = FieldViolation {
+        field: field.to_owned(),
+        description: description.to_owned(),
+    };
+    let field_violations = vec![violation];
+    any("BadRequest", &BadRequest { field_violations })
 }
 
 /// A `RetryInfo` with this delay.

@@ -1,5 +1,7 @@
 use expect_test::expect;
+use mainstay_state::StateError;
 
+use super::state::Failed;
 use super::*;
 
 fn error(reason: Reason) -> CallError {
@@ -81,4 +83,12 @@ fn long_texts_are_cut_between_characters() {
             .windows(end.len() + 2)
             .any(|part| part == "ä".repeat(32).as_bytes())
     );
+}
+
+#[test]
+fn an_etag_that_no_component_gives_is_the_caller_s_mistake() {
+    let error = StateError::InvalidEtag("x".to_owned());
+    let told = state::failed(Failed::Save, "store", &error);
+    assert_eq!(told.response().status(), StatusCode::BAD_REQUEST);
+    assert_eq!(told.status().code(), Code::InvalidArgument);
 }

@@ -3,7 +3,7 @@
 use dapr::dapr::proto::runtime::v1::actor_runtime::ActorRuntimeStatus;
 use dapr::dapr::proto::runtime::v1::{
     ActorRuntime, AppConnectionHealthProperties, AppConnectionProperties, GetMetadataResponse,
-    MetadataHttpEndpoint,
+    MetadataHttpEndpoint, RegisteredComponents,
 };
 
 use crate::operations::metadata::{AppConnection, Metadata};
@@ -20,6 +20,16 @@ pub(super) fn encode(metadata: Metadata) -> GetMetadataResponse {
             .map(|endpoint| MetadataHttpEndpoint { name: endpoint.name })
             .collect(),
         app_connection_properties: Some(connection(metadata.app_connection_properties)),
+        registered_components: metadata
+            .components
+            .into_iter()
+            .map(|component| RegisteredComponents {
+                name: component.name,
+                r#type: component.kind,
+                version: component.version,
+                capabilities: component.capabilities.iter().map(ToString::to_string).collect(),
+            })
+            .collect(),
         runtime_version: metadata.runtime_version.to_owned(),
         actor_runtime: Some(ActorRuntime {
             runtime_status: i32::from(status),

@@ -3,6 +3,7 @@
 use http::Method;
 
 use super::path::{self, InvalidEscape, Plus};
+use super::state::{Ask, StateRoute};
 use super::unconfigured::{self, Unconfigured};
 
 /// Where a request on the Dapr API goes.
@@ -18,6 +19,8 @@ pub(crate) enum Route {
     SetMetadata(String),
     /// `POST shutdown`.
     Shutdown,
+    /// A state component.
+    State(StateRoute),
     /// A building block that does not exist here.
     Unconfigured(Unconfigured),
     /// Anything else, any method.
@@ -59,9 +62,27 @@ impl Route {
     }
 
     fn of_building_block(method: &Method, segments: &[&[u8]]) -> Result<Self, InvalidEscape> {
+        if let Some(route) = state(method, segments)? {
+            return Ok(Self::State(route));
+        }
         let unconfigured = unconfigured::find(method, segments)?;
         Ok(unconfigured.map_or(Self::Invoke, Self::Unconfigured))
     }
+}
+
+/// The state component that a route belongs to, and what is asked of it.
+fn state(method: &Method, segments: &[&[u8]]) -> Result<Option<StateRoute>, InvalidEscape> {
+    let (store, ask) = match (method.as_str(), segments) {
+        ("POST" | "PUT", [b"v1.0", b"state", store]) => (store, Ask::Save),
+        ("POST" | "PUT", [b"v1.0", b"state", store, b"bulk"]) => (store, Ask::GetBulk),
+        ("POST" | "PUT", [b"v1.0", b"state", store, b"transaction"]) => (store, Ask::Transact),
+        ("POST" | "PUT", [b"v1.0-alpha1", b"state", store, b"query"]) => (store, Ask::Query),
+        ("GET", [b"v1.0", b"state", store, key]) => (store, Ask::Get(parameter(key)?)),
+        ("DELETE", [b"v1.0", b"state", store, key]) => (store, Ask::Delete(parameter(key)?)),
+        _ => return Ok(None),
+    };
+    let store = parameter(store)?;
+    Ok(Some(StateRoute { store, ask }))
 }
 
 /// A part of the path that is a name. Dapr decodes it as a query is decoded.
@@ -76,6 +97,11 @@ mod tests {
 
     use super::*;
 
+    fn state_route(ask: Ask) -> Route {
+        let store = "my store".to_owned();
+        Route::State(StateRoute { store, ask })
+    }
+
     #[test]
     fn fixed_routes_match_with_any_number_of_slashes() {
         let key = Route::SetMetadata("a key".into());
@@ -86,6 +112,18 @@ mod tests {
             (Method::GET, "/v1.0/x/../metadata", Route::Metadata),
             (Method::PUT, "/v1.0/metadata/a%20key", key),
             (Method::POST, "/v1.0/shutdown", Route::Shutdown),
+            (
+                Method::GET,
+                "/v1.0/state/my%20store/a%2Fb",
+                state_route(Ask::Get("a/b".into())),
+            ),
+            (Method::PUT, "/v1.0/state/my%20store", state_route(Ask::Save)),
+            (
+                Method::POST,
+                "/v1.0-alpha1/state/my%20store/query",
+                state_route(Ask::Query),
+            ),
+            (Method::GET, "/v1.0/state/my%20store", Route::Invoke),
             (Method::POST, "/v1.0/healthz", Route::Invoke),
             (Method::GET, "/v1.0/metadata/x", Route::Invoke),
             (Method::GET, "/v1.0/shutdown", Route::Invoke),

@@ -3,19 +3,17 @@
 
 use http::{Method, Response, StatusCode};
 use mainstay_mesh::Body;
-use serde_json::json;
+use tonic::Code;
 
 use super::path::InvalidEscape;
+use super::query::Parameters;
 use super::route::parameter;
+use crate::errors::{ApiError, Detail};
 use crate::reply;
 
 /// A building block that does not exist here, with the name under which it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unconfigured {
-    /// State store.
-    State(String),
-    /// Query of a state store.
-    StateQuery(String),
     /// Publish and subscribe.
     PubSub(String),
     /// Output binding.
@@ -38,15 +36,9 @@ pub(crate) enum Unconfigured {
 /// When a name cannot be decoded.
 pub(super) fn find(method: &Method, segments: &[&[u8]]) -> Result<Option<Unconfigured>, InvalidEscape> {
     let (post, put) = (method == Method::POST, method == Method::PUT);
-    let (get, delete) = (method == Method::GET, method == Method::DELETE);
+    let get = method == Method::GET;
     let write = post || put;
     let found = match segments {
-        [b"v1.0", b"state", store, _key] if get || delete => Unconfigured::State(parameter(store)?),
-        [b"v1.0", b"state", store] if write => Unconfigured::State(parameter(store)?),
-        [b"v1.0", b"state", store, b"bulk" | b"transaction"] if write => {
-            Unconfigured::State(parameter(store)?)
-        }
-        [b"v1.0-alpha1", b"state", store, b"query"] if write => Unconfigured::StateQuery(parameter(store)?),
         [b"v1.0" | b"v1.0-alpha1", b"publish", b"bulk", pubsub, _, ..] if write => {
             Unconfigured::PubSub(parameter(pubsub)?)
         }
@@ -77,18 +69,11 @@ pub(super) fn find(method: &Method, segments: &[&[u8]]) -> Result<Option<Unconfi
 }
 
 impl Unconfigured {
-    /// The answer to `app`, which asked with this query.
-    pub(super) fn answer(&self, app: &str, query: Option<&str>) -> Response<Body> {
+    /// The answer to a request with this query.
+    pub(super) fn answer(&self, query: Option<&str>) -> Response<Body> {
         let internal = StatusCode::INTERNAL_SERVER_ERROR;
         match self {
-            Self::State(store) => state(store, json!({ "appID": app })),
-            Self::StateQuery(store) => state(store, serde_json::Value::Null),
-            Self::PubSub(pubsub) => detailed(
-                StatusCode::NOT_FOUND,
-                "ERR_PUBSUB_NOT_FOUND",
-                &format!("pubsub {pubsub} is not found"),
-                ("DAPR_PUBSUB_NOT_FOUND", metadata_of(query)),
-            ),
+            Self::PubSub(pubsub) => pubsub_not_found(pubsub, query),
             Self::Binding(name) => {
                 let message =
                     format!("error invoking output binding {name}: couldn't find output binding {name}");
@@ -118,43 +103,14 @@ impl Unconfigured {
     }
 }
 
-fn state(store: &str, metadata: serde_json::Value) -> Response<Body> {
-    detailed(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "ERR_STATE_STORE_NOT_CONFIGURED",
-        &format!("state store {store} is not configured"),
-        ("DAPR_STATE_NOT_CONFIGURED", metadata),
+fn pubsub_not_found(pubsub: &str, query: Option<&str>) -> Response<Body> {
+    let metadata = Parameters::of(query).metadata().into_iter().collect();
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        Code::NotFound,
+        "ERR_PUBSUB_NOT_FOUND",
+        format!("pubsub {pubsub} is not found"),
     )
-}
-
-/// An error with an `ErrorInfo`, written as `dapr/kit errors` writes it.
-fn detailed(
-    status: StatusCode,
-    code: &str,
-    message: &str,
-    (reason, metadata): (&str, serde_json::Value),
-) -> Response<Body> {
-    let body = json!({
-        "errorCode": code,
-        "message": message,
-        "details": [{
-            "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-            "domain": "dapr.io",
-            "metadata": metadata,
-            "reason": reason,
-        }],
-    });
-    reply::json(status, &body)
-}
-
-/// The `metadata.*` parameters of a query.
-fn metadata_of(query: Option<&str>) -> serde_json::Value {
-    let pairs = query.unwrap_or_default().split('&');
-    let metadata = pairs.filter_map(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let key = parameter(key.as_bytes()).ok()?;
-        let key = key.strip_prefix("metadata.")?.to_owned();
-        Some((key, parameter(value.as_bytes()).ok()?.into()))
-    });
-    serde_json::Value::Object(metadata.collect())
+    .detail(Detail::Info("DAPR_PUBSUB_NOT_FOUND", metadata))
+    .response()
 }

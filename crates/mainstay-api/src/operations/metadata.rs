@@ -8,7 +8,7 @@ use mainstay_base::AppId;
 use mainstay_mesh::AppProtocol;
 use serde::Serialize;
 
-use crate::AppMetadata;
+use crate::{AppMetadata, Blocks};
 
 /// The version of Dapr's API that is spoken, and ours as build metadata.
 pub(crate) const RUNTIME_VERSION: &str = concat!("1.19.0+mainstay.", env!("CARGO_PKG_VERSION"));
@@ -25,12 +25,22 @@ pub(crate) struct Metadata {
     pub(crate) id: String,
     pub(crate) runtime_version: &'static str,
     pub(crate) enabled_features: [&'static str; 0],
-    pub(crate) components: [(); 0],
+    pub(crate) components: Vec<Component>,
     pub(crate) extended: BTreeMap<String, String>,
     pub(crate) subscriptions: [(); 0],
     pub(crate) http_endpoints: Vec<Named>,
     pub(crate) app_connection_properties: AppConnection,
     pub(crate) actor_runtime: ActorRuntime,
+}
+
+/// A component that the app may use.
+#[derive(Debug, Serialize)]
+pub(crate) struct Component {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) version: String,
+    pub(crate) capabilities: &'static [&'static str],
 }
 
 /// Something with a name.
@@ -109,7 +119,7 @@ impl Notes {
 }
 
 /// What `app` is told.
-pub(crate) fn get(app: &AppId, about: &AppMetadata) -> Metadata {
+pub(crate) fn get(app: &AppId, about: &AppMetadata, blocks: &Blocks) -> Metadata {
     let mut extended = about
         .notes
         .0
@@ -123,11 +133,17 @@ pub(crate) fn get(app: &AppId, about: &AppMetadata) -> Metadata {
         timeout: go_duration(health.timeout),
         threshold: health.threshold,
     });
+    let components = blocks.list().map(|(name, about, capabilities)| Component {
+        name: name.to_owned(),
+        kind: about.kind.clone(),
+        version: about.version.clone(),
+        capabilities,
+    });
     Metadata {
         id: app.to_string(),
         runtime_version: RUNTIME_VERSION,
         enabled_features: [],
-        components: [],
+        components: components.collect(),
         extended,
         subscriptions: [],
         http_endpoints: about
@@ -201,7 +217,7 @@ mod tests {
             notes,
             ..AppMetadata::default()
         };
-        let extended = get(&app, &about).extended;
+        let extended = get(&app, &about, &Blocks::default()).extended;
         assert_eq!(extended.get("key-7").map(String::as_str), Some("new value"));
         assert_eq!(extended.len(), MAX_NOTES + 1);
     }

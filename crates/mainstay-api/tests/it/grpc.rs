@@ -6,7 +6,7 @@ use dapr::dapr::proto::common::v1::http_extension::Verb;
 use dapr::dapr::proto::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
 use dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
 use dapr::dapr::proto::runtime::v1::{
-    GetMetadataRequest, GetStateRequest, InvokeServiceRequest, SetMetadataRequest, ShutdownRequest,
+    GetMetadataRequest, GetWorkflowRequest, InvokeServiceRequest, SetMetadataRequest, ShutdownRequest,
 };
 use dapr::google::rpc;
 use http::{Method, Response, StatusCode};
@@ -189,10 +189,10 @@ async fn metadata_and_shutdown_are_the_same_as_over_http() {
 async fn what_does_not_exist_yet_is_unimplemented() {
     let front = Front::start(&[]);
     let mut client = client(&front).await;
-    let status = in_time(client.get_state(GetStateRequest::default()))
+    let status = in_time(client.get_workflow_beta1(GetWorkflowRequest::default()))
         .await
         .unwrap_err();
-    let message = "Mainstay does not offer the method `GetState` yet";
+    let message = "Mainstay does not offer the method `GetWorkflowBeta1` yet";
     assert_eq!((status.code(), status.message()), (Code::Unimplemented, message));
 }
 

@@ -14,6 +14,7 @@ mod grpc;
 mod hostile;
 mod ingress;
 mod invoke;
+mod state;
 mod streams;
 mod support;
 mod transports;

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mainstay_api::{AppMetadata, AppServerOptions, AppToken, Limits, Metrics, Server, serve_app};
+use mainstay_api::{AppMetadata, AppServerOptions, AppToken, Blocks, Limits, Metrics, Server, serve_app};
 use mainstay_base::metric::{Collect, Descriptor, Histogram, Visitor};
 use mainstay_base::{AppId, Priority, ReplicaId, Sla};
 use mainstay_mesh::{
@@ -149,6 +149,7 @@ impl Front {
                 counted.fetch_add(1, Ordering::SeqCst);
             }),
             metadata: AppMetadata::default(),
+            blocks: Arc::new(Blocks::default()),
             metrics: metrics.clone(),
         };
         change(&mut options);

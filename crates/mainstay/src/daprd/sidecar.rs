@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use mainstay_api::wire::System;
 use mainstay_api::{
-    AppMetadata, AppServerOptions, AppToken, HealthCheck, Limits, Metrics, MetricsOptions, Server, serve_app,
-    serve_metrics, serve_public,
+    AppMetadata, AppServerOptions, AppToken, Blocks, HealthCheck, Limits, Metrics, MetricsOptions, Server,
+    serve_app, serve_metrics, serve_public,
 };
 use mainstay_base::AppId;
 use mainstay_mesh::{AppProtocol, Mesh, MeshOptions};
@@ -79,6 +79,7 @@ impl Sidecar {
                     .collect(),
                 ..AppMetadata::default()
             },
+            blocks: Arc::new(Blocks::default()),
             metrics: Metrics::default(),
         };
         let servers = open_all(args, &options, &mesh)?;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use mainstay_api::wire::{System, SystemApp};
 use mainstay_api::{
-    AppMetadata, AppServerOptions, AppToken, ControlOptions, IngressOptions, Limits, Metrics, Ready, Route,
-    Server, Shutdown, serve_app, serve_control, serve_ingress,
+    AppMetadata, AppServerOptions, AppToken, Blocks, ControlOptions, IngressOptions, Limits, Metrics, Ready,
+    Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
 };
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
@@ -316,6 +316,7 @@ fn open_api(
             http_endpoints: externals.filter(may_call).map(AppId::to_string).collect(),
             ..AppMetadata::default()
         },
+        blocks: Arc::new(Blocks::default()),
         metrics: metrics.clone(),
     };
     serve_app(api.listener, options, mesh.clone()).map_err(|error| unserved(&error))

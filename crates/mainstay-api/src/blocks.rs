@@ -1,0 +1,84 @@
+//! The building blocks that an app may use, by the names of their components.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use mainstay_state::{InvalidKey, KeyPrefix, Scope, StateStore};
+
+/// The components of one app.
+#[derive(Clone, Debug, Default)]
+pub struct Blocks {
+    /// State components.
+    pub state: BTreeMap<String, StateComponent>,
+}
+
+/// A component as the metadata API lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Its type, `state.mainstay`.
+    pub kind: String,
+    /// Its version, `v1`.
+    pub version: String,
+}
+
+/// A state component.
+#[derive(Clone, Debug)]
+pub struct StateComponent {
+    /// What it is.
+    pub about: About,
+    /// What it keeps.
+    pub store: Arc<dyn StateStore>,
+    /// What stands before the keys of its users.
+    pub prefix: KeyPrefix,
+    /// The namespace of the system; empty when there is none.
+    pub namespace: String,
+}
+
+/// A state component as one app sees it: with its own keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppState<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) component: &'a StateComponent,
+    app: &'a str,
+}
+
+impl Blocks {
+    /// The state component called `name` as `app` sees it.
+    pub(crate) fn app_state<'a>(&'a self, name: &'a str, app: &'a str) -> Option<AppState<'a>> {
+        let component = self.state.get(name)?;
+        Some(AppState { name, component, app })
+    }
+
+    /// What the metadata API lists: name, what it is, what it can do.
+    pub(crate) fn list(&self) -> impl Iterator<Item = (&str, &About, &'static [&'static str])> {
+        self.state.iter().map(|(name, component)| {
+            let capabilities = component.store.features().capabilities();
+            (name.as_str(), &component.about, capabilities)
+        })
+    }
+}
+
+impl<'a> AppState<'a> {
+    /// The key under which the component keeps what the app calls `key`.
+    pub(crate) fn full_key(&self, key: &str) -> Result<String, InvalidKey> {
+        self.component.prefix.full_key(self.scope(), key)
+    }
+
+    /// What stands before all keys of the app.
+    pub(crate) fn prefix(&self) -> String {
+        self.component.prefix.text(self.scope())
+    }
+
+    /// What the app calls a key of the component.
+    pub(crate) fn user_key<'k>(&self, full: &'k str) -> &'k str {
+        self.component.prefix.user_key(self.scope(), full).unwrap_or(full)
+    }
+
+    fn scope(&self) -> Scope<'a> {
+        Scope {
+            app: self.app,
+            component: self.name,
+            namespace: &self.component.namespace,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! State: what HTTP and gRPC ask of a component, in terms of neither.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mainstay_state::query::{Query, QueryPage};
+use mainstay_state::{
+    Concurrency, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
+};
+
+use crate::blocks::AppState;
+use crate::errors::ApiError;
+use crate::errors::state::{self as errors, Failed};
+
+/// How long a component may take for one operation.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The metadata that says how long a value lives, and the one that says what it is.
+const TTL: &str = "ttlInSeconds";
+const CONTENT_TYPE: &str = "contentType";
+
+/// What is said about the value of a key.
+pub(crate) type Metadata = HashMap<String, String>;
+
+/// A value that is to be set, as it came.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) key: String,
+    pub(crate) value: Bytes,
+    pub(crate) etag: Option<Etag>,
+    pub(crate) metadata: Metadata,
+    pub(crate) concurrency: Concurrency,
+    pub(crate) consistency: Consistency,
+}
+
+/// A key that is to be deleted, as it came.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    pub(crate) key: String,
+    pub(crate) etag: Option<Etag>,
+    pub(crate) concurrency: Concurrency,
+    pub(crate) consistency: Consistency,
+}
+
+/// One step of a transaction, as it came.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Upsert(Change),
+    Delete(Removal),
+}
+
+/// One answer of a read of many keys.
+#[derive(Debug)]
+pub(crate) struct BulkItem {
+    pub(crate) key: String,
+    /// What it holds, or why that cannot be read.
+    pub(crate) item: Result<Option<Item>, String>,
+}
+
+/// The metadata of a value that is read: when it expires.
+pub(crate) fn expiry(item: &Item) -> Option<(&'static str, String)> {
+    let expires_at_ms = item.expires_at_ms?;
+    Some(("ttlExpireTime", rfc3339(expires_at_ms)))
+}
+
+/// Reads a key.
+pub(crate) async fn get(
+    state: AppState<'_>,
+    key: &str,
+    consistency: Consistency,
+) -> Result<Option<Item>, ApiError> {
+    let keys = [full_key(state, key)?];
+    let reading = state.component.store.get(&keys, consistency);
+    let items = bounded(Failed::Get(key), state, reading).await?;
+    Ok(items.into_iter().next().flatten())
+}
+
+/// Reads many keys at one moment. A value that cannot be read does not keep the others from being read.
+pub(crate) async fn get_bulk(state: AppState<'_>, keys: Vec<String>) -> Result<Vec<BulkItem>, ApiError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let full: Vec<String> = keys
+        .iter()
+        .map(|key| full_key(state, key))
+        .collect::<Result<_, _>>()?;
+    let reading = read_each(state, &full);
+    let items = bounded(Failed::BulkGet, state, reading).await?;
+    let items = keys.into_iter().zip(items);
+    Ok(items.map(|(key, item)| BulkItem { key, item }).collect())
+}
+
+async fn read_each(
+    state: AppState<'_>,
+    keys: &[String],
+) -> Result<Vec<Result<Option<Item>, String>>, StateError> {
+    let store = &state.component.store;
+    match store.get(keys, Consistency::Strong).await {
+        Ok(items) => Ok(items.into_iter().map(Ok).collect()),
+        // One of them is to blame: each alone.
+        Err(StateError::Encryption(_) | StateError::Unreadable(_)) => {
+            let mut items = Vec::with_capacity(keys.len());
+            for key in keys {
+                let item = store.get(std::slice::from_ref(key), Consistency::Strong).await;
+                let item = item.map(|found| found.into_iter().next().flatten());
+                items.push(item.map_err(|error| error.to_string()));
+            }
+            Ok(items)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets values.
+pub(crate) async fn save(state: AppState<'_>, changes: Vec<Change>) -> Result<(), ApiError> {
+    let sets = changes.into_iter().map(|change| to_set(state, change));
+    let mut sets: Vec<Set> = sets.collect::<Result<_, _>>()?;
+    let store = &state.component.store;
+    let saving = match (sets.len(), sets.pop()) {
+        (1, Some(only)) => store.set(only),
+        (_, last) => {
+            sets.extend(last);
+            store.bulk_set(sets)
+        }
+    };
+    bounded(Failed::Save, state, saving).await
+}
+
+/// Deletes a key.
+pub(crate) async fn delete(state: AppState<'_>, removal: Removal) -> Result<(), ApiError> {
+    let key = removal.key.clone();
+    let deleting = state.component.store.delete(to_delete(state, removal)?);
+    bounded(Failed::Delete(&key), state, deleting).await
+}
+
+/// Deletes keys.
+pub(crate) async fn delete_bulk(state: AppState<'_>, removals: Vec<Removal>) -> Result<(), ApiError> {
+    let deletes = removals.into_iter().map(|removal| to_delete(state, removal));
+    let deletes: Vec<Delete> = deletes.collect::<Result<_, _>>()?;
+    bounded(
+        Failed::BulkDelete,
+        state,
+        state.component.store.bulk_delete(deletes),
+    )
+    .await
+}
+
+/// Does all steps or none.
+pub(crate) async fn transact(state: AppState<'_>, steps: Vec<Step>) -> Result<(), ApiError> {
+    let operations = steps.into_iter().map(|step| {
+        Ok(match step {
+            Step::Upsert(change) => Operation::Set(to_set(state, change)?),
+            Step::Delete(removal) => Operation::Delete(to_delete(state, removal)?),
+        })
+    });
+    let operations = operations.collect::<Result<_, ApiError>>()?;
+    bounded(
+        Failed::Transaction,
+        state,
+        state.component.store.transact(operations),
+    )
+    .await
+}
+
+/// Finds values. The keys of the results are those of the app.
+pub(crate) async fn query(state: AppState<'_>, body: &[u8]) -> Result<QueryPage, ApiError> {
+    // Whether it can be queried at all comes before what is asked.
+    let asked = if state.component.store.features().query {
+        Query::parse(body)
+    } else {
+        Ok(Query::default())
+    };
+    let query = asked.map_err(|error| errors::failed(Failed::Query, state.name, &error.into()))?;
+    let prefix = state.prefix();
+    let finding = state.component.store.query(&query, &prefix);
+    let mut page = bounded(Failed::Query, state, finding).await?;
+    for result in &mut page.results {
+        result.key = state.user_key(&result.key).to_owned();
+    }
+    Ok(page)
+}
+
+/// Waits for a component, but not for ever.
+async fn bounded<T>(
+    what: Failed<'_>,
+    state: AppState<'_>,
+    operation: impl Future<Output = Result<T, StateError>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
+        Ok(done) => done.map_err(|error| errors::failed(what, state.name, &error)),
+        Err(_) => Err(errors::timed_out(what, state.name, OPERATION_TIMEOUT)),
+    }
+}
+
+fn full_key(state: AppState<'_>, key: &str) -> Result<String, ApiError> {
+    state
+        .full_key(key)
+        .map_err(|reason| errors::illegal_key(state.name, key, &reason))
+}
+
+fn to_set(state: AppState<'_>, mut change: Change) -> Result<Set, ApiError> {
+    let time_to_live = change.metadata.get(TTL).map_or(Ok(None), |text| {
+        TimeToLive::parse(text).map_err(|reason| errors::invalid_change(state.name, reason))
+    })?;
+    Ok(Set {
+        key: full_key(state, &change.key)?,
+        value: change.value,
+        content_type: change.metadata.remove(CONTENT_TYPE),
+        time_to_live,
+        etag: change.etag,
+        concurrency: change.concurrency,
+        consistency: change.consistency,
+    })
+}
+
+fn to_delete(state: AppState<'_>, removal: Removal) -> Result<Delete, ApiError> {
+    Ok(Delete {
+        key: full_key(state, &removal.key)?,
+        etag: removal.etag,
+        concurrency: removal.concurrency,
+        consistency: removal.consistency,
+    })
+}

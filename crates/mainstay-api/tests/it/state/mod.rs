@@ -1,0 +1,92 @@
+//! The state API over HTTP and gRPC, with Dapr's codes and bodies.
+
+mod grpc;
+mod http;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ::http::Method;
+use bytes::Bytes;
+use dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
+use mainstay_api::{About, Blocks, StateComponent};
+use mainstay_mesh::Body;
+use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
+use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore};
+use serde_json::Value;
+use tonic::transport::Channel;
+
+use crate::support::{Answer, Front, in_time, request};
+
+fn memory(max_bytes: usize) -> Arc<dyn StateStore> {
+    Arc::new(InMemory::new(InMemoryOptions {
+        max_bytes,
+        ..InMemoryOptions::default()
+    }))
+}
+
+fn component(store: Arc<dyn StateStore>, prefix: KeyPrefix) -> StateComponent {
+    StateComponent {
+        about: About {
+            kind: "state.in-memory".to_owned(),
+            version: "v1".to_owned(),
+        },
+        store,
+        prefix,
+        namespace: String::new(),
+    }
+}
+
+fn key(name: &str) -> EncryptionKey {
+    EncryptionKey::parse(name, &"07".repeat(32)).unwrap()
+}
+
+/// `statestore` for this app alone, `shared` between all, `raw` without a prefix over the same values, `sealed` over
+/// them encrypted, `unsealed` over the keys of that one as they are, `small` that is soon full.
+fn front() -> Front {
+    let values = memory(1 << 20);
+    let sealed = Encrypted::new(values.clone(), Encryption::new(key("k"), None));
+    let state = BTreeMap::from([
+        ("statestore", component(values.clone(), KeyPrefix::App)),
+        ("shared", component(memory(1 << 20), KeyPrefix::Name)),
+        ("raw", component(values.clone(), KeyPrefix::None)),
+        (
+            "unsealed",
+            component(values, KeyPrefix::Constant("sealed".to_owned())),
+        ),
+        ("sealed", component(Arc::new(sealed), KeyPrefix::Name)),
+        ("small", component(memory(1 << 10), KeyPrefix::App)),
+    ]);
+    let state = state.into_iter().map(|(name, store)| (name.to_owned(), store));
+    let blocks = Arc::new(Blocks {
+        state: state.collect(),
+    });
+    Front::start_with(&[], |options| options.blocks = blocks)
+}
+
+impl Front {
+    async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.ask_with(method, path, &[], body).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut asked = request(method, path, headers);
+        *asked.body_mut() = Body::full(body);
+        self.send(asked).await
+    }
+
+    async fn client(&self) -> DaprClient<Channel> {
+        let address = format!("http://{}", self.address);
+        in_time(DaprClient::connect(address)).await.unwrap()
+    }
+}
+
+fn json_of(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
+}
