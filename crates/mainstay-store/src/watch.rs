@@ -95,7 +95,6 @@ impl Watchers {
     }
 
     /// Wakes everybody: something may have been written that was not seen.
-    #[cfg(feature = "conformance")]
     pub(crate) fn changed_anywhere(&self, version: Version) {
         for sender in self.lock().prefixes.values() {
             sender.send_modify(|latest| *latest = (*latest).max(version));

@@ -80,15 +80,15 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh"],
+        only: &["mainstay-mesh", "mainstay-store"],
         in_tests: true,
-        reason: "only the mesh opens connections, so only it needs TLS",
+        reason: "only the mesh opens connections to apps and peers, and the store to its database, so only they need TLS",
     },
     Fence {
-        dependencies: &["lsm-tree"],
+        dependencies: &["lsm-tree", "tokio-postgres", "tokio-postgres-rustls"],
         only: &["mainstay-store"],
         in_tests: false,
-        reason: "only the store touches its files",
+        reason: "only the store touches its files and its database",
     },
     Fence {
         dependencies: &["signal-hook"],
