@@ -91,6 +91,16 @@ impl Postgres {
     }
 }
 
+#[cfg(feature = "conformance")]
+impl Postgres {
+    /// Forgets the tokens that were used up to `until`, as upkeep does with those that are old. For tests, which cannot
+    /// wait for that long. Cancel safe.
+    pub async fn forget_tokens(&self, until: crate::Version) -> Result<(), ReadError> {
+        while self.pool.forget(until).await? {}
+        Ok(())
+    }
+}
+
 impl Drop for Postgres {
     fn drop(&mut self) {
         for helper in &self.helpers {

@@ -1,6 +1,8 @@
 //! The PostgreSQL adapter, against a real server that is started here.
 
+mod encryption;
 mod outages;
+mod refusals;
 mod server;
 
 use std::sync::Arc;
@@ -61,4 +63,52 @@ impl Subject for OnServer {
 
 mod as_it_is {
     mainstay_store::conformance_suite!(super::OnServer);
+}
+
+/// As above, but a restart is one of the server, which is killed.
+struct OnKilledServer {
+    server: Server,
+    store: Option<Arc<Postgres>>,
+}
+
+impl Subject for OnKilledServer {
+    async fn is_available() -> bool {
+        server::programs().is_some()
+    }
+
+    async fn open() -> Self {
+        let server = Server::start_new().await.unwrap();
+        let store = Some(open(&server.options("mainstay")).await);
+        Self { server, store }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().unwrap()
+    }
+
+    async fn restart(&mut self) {
+        drop(self.store.take());
+        self.server.kill().await;
+        self.server.start().await;
+        self.store = Some(open(&self.server.options("mainstay")).await);
+    }
+}
+
+mod killed {
+    use mainstay_store::conformance::{Subject, concurrency, durability, limits, tokens};
+
+    use super::OnKilledServer;
+
+    /// Those that restart, one after another: each makes a server.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_restarts_also_holds_when_the_server_is_killed() {
+        if !OnKilledServer::is_available().await {
+            return;
+        }
+        tokens::a_token_outlives_a_restart(&mut OnKilledServer::open().await).await;
+        durability::what_was_answered_is_there_after_a_restart(&mut OnKilledServer::open().await).await;
+        durability::versions_grow_over_restarts(&mut OnKilledServer::open().await).await;
+        limits::the_largest_fit(&mut OnKilledServer::open().await).await;
+        concurrency::histories_are_strictly_serialisable(&mut OnKilledServer::open().await).await;
+    }
 }

@@ -1,14 +1,15 @@
 //! A PostgreSQL server of our own: in a folder of its own, reached through a socket in it, run by a user without rights.
 
 use std::io::Write;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use mainstay_store::postgres::{Options, SchemaName};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio_postgres::NoTls;
 
 /// `nobody`: PostgreSQL does not run as root.
 const NOBODY: u32 = 65_534;
@@ -29,13 +30,15 @@ pub(crate) struct Server {
     programs: PathBuf,
     /// The guard; `None` while the server is down.
     guard: Option<Child>,
+    /// Part of the name of its socket, and where it listens if the settings say so.
+    pub(crate) port: u16,
     /// What the next start takes besides.
     pub(crate) settings: Vec<String>,
 }
 
 /// Where PostgreSQL is installed, or `None`; then the test says that it is skipped. CI skips nothing.
 #[expect(clippy::print_stderr, reason = "says why a test is skipped")]
-fn programs() -> Option<PathBuf> {
+pub(crate) fn programs() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
@@ -99,6 +102,7 @@ impl Server {
             folder,
             programs,
             guard: None,
+            port: 5_432,
             settings: Vec::new(),
         };
         server.start().await;
@@ -119,7 +123,7 @@ impl Server {
             .arg(self.programs.join("postgres"))
             .arg("-D")
             .arg(self.folder.join("data"))
-            .arg("-k")
+            .args(["-p", &self.port.to_string(), "-k"])
             .arg(&self.folder)
             .args(["-c", "listen_addresses=", "-c", "max_connections=300"])
             .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
@@ -127,9 +131,10 @@ impl Server {
             .stdin(Stdio::piped())
             .stderr(log);
         self.guard = Some(guard.spawn().unwrap());
+        let port = self.port.to_string();
         let ready = || {
             let asked = command(self.programs.join("pg_isready"))
-                .arg("-h")
+                .args(["-p", &port, "-h"])
                 .arg(&self.folder)
                 .status();
             asked.unwrap().success()
@@ -176,6 +181,29 @@ impl Server {
         let mut options = Options::new(&self.url()).unwrap();
         options.schema = SchemaName::new(schema).unwrap();
         options
+    }
+
+    /// Where its files are; it may read what is put here.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Writes a file that only the server may read.
+    pub(crate) fn write_secret(&self, name: &str, text: &str) {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        if is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+
+    /// A connection past the store.
+    pub(crate) async fn connect(&self) -> tokio_postgres::Client {
+        let (client, connection) = tokio_postgres::connect(&self.url(), NoTls).await.unwrap();
+        // It ends with the client.
+        tokio::spawn(connection);
+        client
     }
 
     pub(crate) fn url(&self) -> String {
