@@ -15,6 +15,7 @@ use super::queue::{Answer, Exit, Waiting};
 use super::schema::expand;
 use super::session::{Connector, Session};
 use crate::error::CommitError;
+use crate::watch::Watchers;
 
 /// A group ends when it has this many bytes; one batch more may be in it.
 const MAX_GROUP_BYTES: usize = 8 * 1_024 * 1_024;
@@ -33,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(super) struct Commits {
     connector: Connector,
     queue: Exit,
+    watchers: Arc<Watchers>,
     id: Arc<[u8]>,
 }
 
@@ -44,8 +46,13 @@ pub(super) struct Line {
 }
 
 impl Commits {
-    pub(super) fn new(connector: Connector, queue: Exit, id: Arc<[u8]>) -> Self {
-        Self { connector, queue, id }
+    pub(super) fn new(connector: Connector, queue: Exit, watchers: Arc<Watchers>, id: Arc<[u8]>) -> Self {
+        Self {
+            connector,
+            queue,
+            watchers,
+            id,
+        }
     }
 
     /// Commits until the queue is closed and empty.
@@ -129,6 +136,10 @@ impl Commits {
         let answered = commit(&line.session.client, &line.statement, &line.committer, &group);
         let error = match tokio::time::timeout(limit, answered).await {
             Ok(Ok(answers)) => {
+                let versions = answers.iter().flatten().map(|commit| commit.version);
+                if let Some(latest) = versions.max() {
+                    self.watchers.answered(latest);
+                }
                 answer(group, answers);
                 return Some(line);
             }

@@ -73,7 +73,7 @@ impl Postgres {
         let watchers = Arc::new(Watchers::default());
         let pool = Arc::new(Pool::new(connector.clone()));
         let listener = Listener::open(&connector).await?;
-        let commits = Commits::new(connector.clone(), exit, id);
+        let commits = Commits::new(connector.clone(), exit, watchers.clone(), id);
         let line = commits.open().await?;
         // It ends by itself, when the queue is closed and empty.
         tokio::spawn(commits.run(line));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
@@ -118,12 +119,7 @@ impl Pool {
                 Request::Range(scan) => reading.statements.scan(client, scan).await.map(Found::Range),
             }
         };
-        // The server keeps this limit too, unless it cannot be heard.
-        let limit = self.connector.options.statement_timeout;
-        timeout(limit, work).await.unwrap_or_else(|_| {
-            let reason = format!("the database gave no answer for {} ms", limit.as_millis());
-            Err(ReadError::Unavailable(reason.into()))
-        })
+        within(self.connector.options.statement_timeout, work).await
     }
 
     async fn reading(&self) -> Result<Arc<Reading>, ReadError> {
@@ -149,6 +145,17 @@ impl Reading {
         let statements = statements.map_err(|error| OpenError::Unavailable(describe(&error)))?;
         Ok(Self { session, statements })
     }
+}
+
+/// The server keeps this limit too, unless it cannot be heard.
+pub(super) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, ReadError>>,
+) -> Result<T, ReadError> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let reason = format!("the database gave no answer for {} ms", limit.as_millis());
+        Err(ReadError::Unavailable(reason.into()))
+    })
 }
 
 fn mixed_up() -> ReadError {

@@ -8,13 +8,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::checksum::from_database;
 use super::error::read_error;
-use super::pool::Reading;
+use super::pool::{Reading, within};
 use super::reader::MOMENT;
 use super::schema::expand;
 use super::session::Connector;
@@ -32,6 +33,8 @@ pub(super) struct Snapshots {
 /// A snapshot. Its transaction ends when it is dropped, or is too old.
 pub(super) struct Held {
     version: Version,
+    /// How long a read may take.
+    limit: Duration,
     reading: Arc<Mutex<Option<Reading>>>,
     end: JoinHandle<()>,
     _permit: OwnedSemaphorePermit,
@@ -62,6 +65,7 @@ impl Snapshots {
         });
         Ok(Held {
             version,
+            limit: self.connector.options.statement_timeout,
             reading,
             end,
             _permit: permit,
@@ -83,17 +87,19 @@ async fn begin(connector: &Connector, reading: &Reading) -> Result<Version, toki
 impl Held {
     async fn read_now(&self, keys: &[Key]) -> Result<Read, ReadError> {
         check_read(keys.len())?;
-        let reading = self.reading.lock().await;
-        let reading = alive(reading.as_ref())?;
-        let read = reading.statements.read(&reading.session.client, keys).await;
-        read.map_err(|error| lost(reading, error))
+        let mut held = self.reading.lock().await;
+        let reading = alive(held.as_ref())?;
+        let read = reading.statements.read(&reading.session.client, keys);
+        let read = within(self.limit, read).await;
+        end_if_lost(&mut held, read)
     }
 
     async fn scan_now(&self, scan: &Scan) -> Result<Page, ReadError> {
-        let reading = self.reading.lock().await;
-        let reading = alive(reading.as_ref())?;
-        let page = reading.statements.scan(&reading.session.client, scan).await;
-        page.map_err(|error| lost(reading, error))
+        let mut held = self.reading.lock().await;
+        let reading = alive(held.as_ref())?;
+        let page = reading.statements.scan(&reading.session.client, scan);
+        let page = within(self.limit, page).await;
+        end_if_lost(&mut held, page)
     }
 }
 
@@ -131,10 +137,13 @@ fn alive(reading: Option<&Reading>) -> Result<&Reading, ReadError> {
     reading.ok_or(ReadError::SnapshotTooOld)
 }
 
-/// A snapshot ends with its connection; a new one can be taken when the server is back.
-fn lost(reading: &Reading, error: ReadError) -> ReadError {
-    match error {
-        ReadError::Unavailable(_) if reading.session.is_closed() => ReadError::SnapshotTooOld,
-        error => error,
+/// A snapshot ends with its connection, and with any error of the server, which undoes its transaction. A new one can be
+/// taken when the server is back.
+fn end_if_lost<T>(held: &mut Option<Reading>, found: Result<T, ReadError>) -> Result<T, ReadError> {
+    if let Err(ReadError::Unavailable(reason)) = &found {
+        tracing::warn!(%reason, "a snapshot of the store's database was lost");
+        *held = None;
+        return Err(ReadError::SnapshotTooOld);
     }
+    found
 }
