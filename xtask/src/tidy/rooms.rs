@@ -43,6 +43,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-state",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -166,6 +171,11 @@ pub(crate) const PURITIES: &[Purity] = &[
             "libc",
         ],
         reason: "base and policy do no I/O and know no runtime, HTTP or JSON",
+    },
+    Purity {
+        rooms: &["mainstay-state"],
+        free_of: &["hyper", "http", "http-body", "tonic", "rustls"],
+        reason: "a building block knows no wire",
     },
     Purity {
         rooms: &["mainstay-host"],

@@ -1,0 +1,70 @@
+//! A component whose values are sealed.
+
+use std::sync::Arc;
+
+use mainstay_store::Reply;
+
+use super::Encryption;
+use crate::error::StateError;
+use crate::port::{Consistency, Features, Item, Operation, StateStore, check_operations};
+use crate::query::{Query, QueryPage};
+
+/// A component that only sees sealed values. Keys, `ETag`s, content types and expiries stay readable.
+#[derive(Debug)]
+pub struct Encrypted {
+    inner: Arc<dyn StateStore>,
+    encryption: Encryption,
+}
+
+impl Encrypted {
+    /// Seals what `inner` keeps.
+    pub fn new(inner: Arc<dyn StateStore>, encryption: Encryption) -> Self {
+        Self { inner, encryption }
+    }
+
+    async fn open_all(
+        &self,
+        keys: &[String],
+        consistency: Consistency,
+    ) -> Result<Vec<Option<Item>>, StateError> {
+        let items = self.inner.get(keys, consistency).await?;
+        let opened = items
+            .into_iter()
+            .map(|item| item.map(|item| self.encryption.open_item(item)).transpose());
+        opened.collect()
+    }
+}
+
+impl StateStore for Encrypted {
+    fn features(&self) -> Features {
+        let inner = self.inner.features();
+        Features {
+            query: false,
+            max_value_bytes: self.encryption.room(inner.max_value_bytes),
+            ..inner
+        }
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [String],
+        consistency: Consistency,
+    ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
+        Reply::waiting(self.open_all(keys, consistency))
+    }
+
+    /// Values cannot be found that cannot be read.
+    fn query<'a>(&'a self, _: &'a Query, _: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::ready(Err(StateError::QueryEncrypted))
+    }
+
+    fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
+        let limit = self.features().max_value_bytes;
+        let sealed =
+            check_operations(&operations, limit).and_then(|()| self.encryption.seal_operations(operations));
+        match sealed {
+            Ok(operations) => self.inner.transact(operations),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! State: values under keys, as Dapr's state API gives them, without its wire.
+//!
+//! ```text
+//!   the API: decode, prefix the key (KeyPrefix), one call, encode
+//!        │
+//!   StateStore (port) ──── one conformance suite for all of them
+//!        ├── InMemory   state.in-memory   gone with the process
+//!        └── Stored     state.mainstay    on the store; can add its writes to a Batch of others
+//! ```
+//!
+//! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
+//! promises is said at [`StateStore`].
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod crdt;
+pub mod encryption;
+mod error;
+mod key;
+pub mod limits;
+mod memory;
+mod port;
+pub mod query;
+pub mod stored;
+mod ttl;
+
+pub use error::StateError;
+pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
+pub use memory::{InMemory, Options as InMemoryOptions};
+pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
+pub use stored::Stored;
+pub use ttl::{InvalidTtl, TimeToLive, expired, rfc3339};

@@ -1,0 +1,189 @@
+//! `state.mainstay`: state on the store, durable, and part of a batch with messages and whatever else is committed.
+
+mod layout;
+mod plan;
+mod sweep;
+
+use std::fmt;
+use std::sync::Arc;
+
+use mainstay_store::{Batch, CommitError, Key, Reply, Scan, Store, SystemWallClock, WallClock};
+
+pub use self::layout::InvalidName;
+use self::layout::Layout;
+use self::plan::Found;
+pub use self::sweep::{Sweeper, Swept};
+use crate::error::StateError;
+use crate::limits::MAX_VALUE_BYTES;
+use crate::port::{
+    Consistency, Features, Item, Operation, Requirement, StateStore, check_keys, check_operations,
+};
+use crate::query::{Query, QueryPage, Selection};
+
+/// How often a change is decided anew because others changed the same keys meanwhile.
+const MAX_ATTEMPTS: usize = 16;
+
+/// How many values a query reads at once.
+const QUERY_PAGE: usize = 256;
+
+/// The component. Clones are the same one.
+///
+/// Its `ETag`s are the versions of the store. A value that expires is not shown any more; a [`Sweeper`] removes it later.
+#[derive(Clone)]
+pub struct Stored {
+    store: Arc<dyn Store>,
+    layout: Layout,
+    wall_clock: Arc<dyn WallClock>,
+}
+
+impl Stored {
+    /// The state of the component `name` in this store.
+    pub fn new(store: Arc<dyn Store>, name: &str) -> Result<Self, InvalidName> {
+        Self::with_clock(store, name, Arc::new(SystemWallClock))
+    }
+
+    /// The same, with the clock that says when values expire.
+    pub fn with_clock(
+        store: Arc<dyn Store>,
+        name: &str,
+        wall_clock: Arc<dyn WallClock>,
+    ) -> Result<Self, InvalidName> {
+        let layout = Layout::new(name)?;
+        Ok(Self {
+            store,
+            layout,
+            wall_clock,
+        })
+    }
+
+    /// Adds the operations to a batch that the caller commits, so that they take effect together with what else is in it.
+    ///
+    /// What the operations require is checked now, against what is stored, and made a condition of the batch. When the
+    /// commit meets a conflict, make a new batch: this call then says which `ETag` does not match any more, or decides
+    /// anew. Reads the store only when something is required. Cancel safe: a batch that is not committed changes nothing.
+    pub async fn contribute(&self, operations: &[Operation], batch: &mut Batch) -> Result<(), StateError> {
+        check_operations(operations, MAX_VALUE_BYTES)?;
+        let now_ms = self.wall_clock.unix_ms();
+        let required = operations
+            .iter()
+            .filter(|operation| operation.requirement() != Requirement::Nothing);
+        let mut names: Vec<&str> = required.map(Operation::key).collect();
+        names.sort_unstable();
+        names.dedup();
+        let found = self.find(&names).await?;
+        plan::add(&self.layout, operations, &found, now_ms, batch)
+    }
+
+    async fn find<'a>(&self, names: &[&'a str]) -> Result<Found<'a>, StateError> {
+        if names.is_empty() {
+            return Ok(Found::default());
+        }
+        let keys = self.record_keys(names)?;
+        let read = self.store.read(&keys).await?;
+        let records = names.iter().zip(read.values).map(|(name, stored)| {
+            let record = stored.map(|stored| layout::decode(name, stored)).transpose()?;
+            Ok((*name, record))
+        });
+        records.collect()
+    }
+
+    fn record_keys(&self, names: &[impl AsRef<str>]) -> Result<Vec<Key>, StateError> {
+        names
+            .iter()
+            .map(|name| self.layout.record(name.as_ref()))
+            .collect()
+    }
+
+    async fn get_all(&self, names: &[String]) -> Result<Vec<Option<Item>>, StateError> {
+        check_keys(names)?;
+        let keys = self.record_keys(names)?;
+        let read = self.store.read(&keys).await?;
+        let now_ms = self.wall_clock.unix_ms();
+        let items = names.iter().zip(read.values).map(|(name, stored)| {
+            let item = stored.map(|stored| layout::decode(name, stored)).transpose()?;
+            Ok(item.filter(|item| !crate::expired(item.expires_at_ms, now_ms)))
+        });
+        items.collect()
+    }
+
+    async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
+        let now_ms = self.wall_clock.unix_ms();
+        let snapshot = self.store.snapshot().await?;
+        let mut selection = Selection::new(query, prefix);
+        let mut range = Some(self.layout.records(prefix));
+        while let Some(current) = range {
+            let page = snapshot.scan(&Scan::new(current).limit(QUERY_PAGE)).await?;
+            for entry in page.entries {
+                let Some(name) = self.layout.parse_record(&entry.key) else {
+                    continue;
+                };
+                let stored = mainstay_store::Stored {
+                    value: entry.value,
+                    version: entry.version,
+                };
+                let item = layout::decode(&name, stored)?;
+                if !crate::expired(item.expires_at_ms, now_ms) {
+                    selection.offer(&name, item)?;
+                }
+            }
+            range = page.rest;
+            // Others on this thread wait no longer than one page.
+            tokio::task::yield_now().await;
+        }
+        Ok(selection.finish())
+    }
+
+    async fn commit(&self, operations: Vec<Operation>) -> Result<(), StateError> {
+        if operations.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..MAX_ATTEMPTS {
+            let mut batch = Batch::new();
+            self.contribute(&operations, &mut batch).await?;
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                // Whether it is a mismatch shows when it is decided again.
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let keys: Vec<&str> = operations.iter().map(Operation::key).take(3).collect();
+        Err(StateError::Contended(keys.join(", ")))
+    }
+}
+
+impl StateStore for Stored {
+    fn features(&self) -> Features {
+        Features {
+            durable: true,
+            query: true,
+            max_value_bytes: MAX_VALUE_BYTES,
+        }
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [String],
+        _: Consistency,
+    ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
+        Reply::waiting(self.get_all(keys))
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::waiting(self.select(query, prefix))
+    }
+
+    fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
+        Reply::waiting(self.commit(operations))
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Stored")
+            .field("store", &self.store)
+            .field("layout", &self.layout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,11 @@
+//! Components against the port.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail the test"
+)]
+
+mod encrypted;
+mod memory;
+mod stored;
