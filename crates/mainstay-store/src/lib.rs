@@ -46,6 +46,7 @@ mod key;
 pub mod limits;
 mod page;
 mod port;
+pub mod postgres;
 #[cfg(feature = "conformance")]
 pub mod simulated;
 mod version;

@@ -16,6 +16,8 @@ use crate::version::Version;
 #[derive(Debug)]
 pub struct Watch {
     versions: watch::Receiver<Version>,
+    /// Changes up to here were before the watch, though they may be heard of after it was made.
+    since: Version,
 }
 
 impl Watch {
@@ -27,8 +29,13 @@ impl Watch {
     /// # Cancel safety
     /// Cancel safe: a change that was not returned is returned by the next call.
     pub async fn changed(&mut self) -> Result<Version, Closed> {
-        self.versions.changed().await.map_err(|_| Closed)?;
-        Ok(*self.versions.borrow_and_update())
+        loop {
+            self.versions.changed().await.map_err(|_| Closed)?;
+            let version = *self.versions.borrow_and_update();
+            if version > self.since {
+                return Ok(version);
+            }
+        }
     }
 }
 
@@ -45,6 +52,8 @@ struct Table {
     lengths: Vec<usize>,
     /// Watches made since prefixes without watchers were last thrown out.
     made: usize,
+    /// The latest commit that was answered, where the adapter says so.
+    answered: Version,
     closed: bool,
 }
 
@@ -55,9 +64,11 @@ impl Watchers {
             // The sender is dropped here, which is what a closed store looks like.
             return Watch {
                 versions: watch::channel(Version::ZERO).1,
+                since: Version::ZERO,
             };
         }
         table.made += 1;
+        let since = table.answered;
         if table.made > table.prefixes.len().max(16) {
             table.throw_out();
         }
@@ -70,6 +81,7 @@ impl Watchers {
             .or_insert_with(|| watch::channel(Version::ZERO).0);
         Watch {
             versions: sender.subscribe(),
+            since,
         }
     }
 
@@ -94,8 +106,13 @@ impl Watchers {
         }
     }
 
+    /// A commit was answered that is told of later: watches that are made from now on need not hear of it.
+    pub(crate) fn answered(&self, version: Version) {
+        let mut table = self.lock();
+        table.answered = table.answered.max(version);
+    }
+
     /// Wakes everybody: something may have been written that was not seen.
-    #[cfg(feature = "conformance")]
     pub(crate) fn changed_anywhere(&self, version: Version) {
         for sender in self.lock().prefixes.values() {
             sender.send_modify(|latest| *latest = (*latest).max(version));

@@ -34,6 +34,11 @@ use crate::version::Version;
 
 /// An adapter under test, empty at first.
 pub trait Subject: Sized {
+    /// Whether what it needs is there. Where it is not, the test is skipped, and this says so.
+    fn is_available() -> impl Future<Output = bool> {
+        std::future::ready(true)
+    }
+
     /// An empty store.
     fn open() -> impl Future<Output = Self>;
 
@@ -88,6 +93,9 @@ macro_rules! conformance_suite {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
+                if !<$subject as $crate::conformance::Subject>::is_available().await {
+                    return;
+                }
                 let mut subject = <$subject as $crate::conformance::Subject>::open().await;
                 $crate::conformance::$module::$name(&mut subject).await;
             }

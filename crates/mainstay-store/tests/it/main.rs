@@ -10,5 +10,6 @@ mod crash;
 mod damage;
 mod embedded;
 mod full;
+mod postgres;
 mod power;
 mod simulated;

@@ -1,0 +1,184 @@
+//! The committer: one task through which every commit of this process goes.
+//!
+//! It takes everything that waits and sends it as one call, which the server decides about and makes durable as one
+//! transaction. While it does, the next group gathers. Processes take turns by a lock in the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio_postgres::{Client, Statement};
+
+use super::error::{OpenError, commit_error, describe, is_fenced, is_undone};
+use super::group::{COMMIT_GROUP, Committer, commit};
+use super::queue::{Answer, Exit, Waiting};
+use super::schema::expand;
+use super::session::{Connector, Session};
+use crate::error::CommitError;
+use crate::watch::Watchers;
+
+/// A group ends when it has this many bytes; one batch more may be in it.
+const MAX_GROUP_BYTES: usize = 8 * 1_024 * 1_024;
+
+/// A group has this many batches at most.
+const MAX_GROUP_BATCHES: usize = 1_024;
+
+/// How long to wait before the next attempt to connect: doubled after each, up to the second.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How much longer than the server's own limit to wait for its answer.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The task's state.
+pub(super) struct Commits {
+    connector: Connector,
+    queue: Exit,
+    watchers: Arc<Watchers>,
+    id: Arc<[u8]>,
+}
+
+/// A connection that this process commits through.
+pub(super) struct Line {
+    session: Session,
+    statement: Statement,
+    committer: Committer,
+}
+
+impl Commits {
+    pub(super) fn new(connector: Connector, queue: Exit, watchers: Arc<Watchers>, id: Arc<[u8]>) -> Self {
+        Self {
+            connector,
+            queue,
+            watchers,
+            id,
+        }
+    }
+
+    /// Commits until the queue is closed and empty.
+    pub(super) async fn run(mut self, first: Line) {
+        let mut line = Some(first);
+        loop {
+            let group = self.queue.take(MAX_GROUP_BATCHES, MAX_GROUP_BYTES).await;
+            if group.is_empty() {
+                return;
+            }
+            // A connection that broke while nothing was under way is replaced before anything is sent.
+            let usable = line.take().filter(|line| !line.session.is_closed());
+            let current = match usable {
+                Some(current) => Ok(current),
+                None => self.open().await,
+            };
+            match current {
+                Ok(current) => line = self.commit(current, group).await,
+                Err(error) => {
+                    refuse(group, &unavailable(&error));
+                    line = self.reconnect().await;
+                }
+            }
+        }
+    }
+
+    /// Opens a connection. When it is open, all that earlier ones have sent is decided.
+    pub(super) async fn open(&self) -> Result<Line, OpenError> {
+        let session = self.connector.session().await?;
+        let schema = &self.connector.options.schema;
+        let unavailable = |error: tokio_postgres::Error| OpenError::Unavailable(describe(&error));
+        let begin = expand("SELECT {schema}.begin_session($1)", schema);
+        let id = self.id.as_ref();
+        let begun = session
+            .client
+            .query_one(&begin, &[&id])
+            .await
+            .map_err(unavailable)?;
+        let committer = Committer {
+            id: self.id.clone(),
+            session: begun.try_get(0).map_err(unavailable)?,
+        };
+        let statement = session.client.prepare(&expand(COMMIT_GROUP, schema)).await;
+        Ok(Line {
+            statement: statement.map_err(unavailable)?,
+            session,
+            committer,
+        })
+    }
+
+    /// Tries until there is a connection again. What comes meanwhile is refused with each failure, so that nobody waits
+    /// for a server that is not there. `None` when the store was closed.
+    async fn reconnect(&mut self) -> Option<Line> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            match self.open().await {
+                Ok(line) => {
+                    tracing::info!("the store's database can be written to again");
+                    return Some(line);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the store's database cannot be written to");
+                    let refusal = unavailable(&error);
+                    loop {
+                        match self.queue.take_one() {
+                            Ok(waiting) => refuse(vec![waiting], &refusal),
+                            Err(TryRecvError::Empty) => break,
+                            Err(TryRecvError::Disconnected) => return None,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits a group and answers. Gives the connection back if it can still be used.
+    async fn commit(&self, line: Line, group: Vec<Waiting>) -> Option<Line> {
+        let limit = self.connector.options.statement_timeout + GRACE;
+        let answered = commit(&line.session.client, &line.statement, &line.committer, &group);
+        let error = match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answers)) => {
+                let versions = answers.iter().flatten().map(|commit| commit.version);
+                if let Some(latest) = versions.max() {
+                    self.watchers.answered(latest);
+                }
+                answer(group, answers);
+                return Some(line);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => {
+                let reason = format!("the database gave no answer for {} ms", limit.as_millis());
+                refuse(group, &CommitError::UnknownOutcome(reason.into()));
+                return None;
+            }
+        };
+        tracing::warn!(error = %describe(&error), batches = group.len(), "a group was not committed");
+        refuse(group, &commit_error(&error));
+        (is_undone(&error) && !is_fenced(&error)).then_some(line)
+    }
+}
+
+fn answer(group: Vec<Waiting>, answers: Vec<Answer>) {
+    let mut answers = answers.into_iter();
+    for waiting in group {
+        let lost = || Err(CommitError::UnknownOutcome("the database did not say".into()));
+        // Nobody may be waiting any more; then nobody hears it.
+        let _ = waiting.answer.send(answers.next().unwrap_or_else(lost));
+    }
+}
+
+fn refuse(group: Vec<Waiting>, refusal: &CommitError) {
+    for waiting in group {
+        let _ = waiting.answer.send(Err(refusal.clone()));
+    }
+}
+
+fn unavailable(error: &OpenError) -> CommitError {
+    CommitError::Unavailable(error.to_string().into())
+}
+
+/// A name for this process that no other has.
+pub(super) async fn new_id(client: &Client) -> Result<Arc<[u8]>, OpenError> {
+    let asked = client.query_one("SELECT uuid_send(gen_random_uuid())", &[]).await;
+    let id = asked.and_then(|row| row.try_get::<_, Vec<u8>>(0));
+    id.map(Arc::from)
+        .map_err(|error| OpenError::Unavailable(describe(&error)))
+}

@@ -1,0 +1,51 @@
+//! The tables, and how they come to be: scripts that are applied in order, each once.
+
+use tokio_postgres::Client;
+
+use super::error::{OpenError, describe};
+use super::options::SchemaName;
+
+/// Script by script; the first makes version 1.
+const SCRIPTS: &[&str] = &[include_str!("schema/001.sql")];
+
+/// Brings the schema to the version that this program knows. Processes that do so at the same time wait for each other.
+pub(super) async fn migrate(client: &mut Client, schema: &SchemaName) -> Result<(), OpenError> {
+    let database = |error: tokio_postgres::Error| OpenError::Migration(describe(&error));
+    let transaction = client.transaction().await.map_err(database)?;
+    let prepare = expand(
+        "SELECT pg_advisory_xact_lock({lock});
+         CREATE SCHEMA IF NOT EXISTS {schema};
+         CREATE TABLE IF NOT EXISTS {schema}.migrations (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
+        schema,
+    );
+    transaction.batch_execute(&prepare).await.map_err(database)?;
+    let latest = expand(
+        "SELECT coalesce(max(version), 0) FROM {schema}.migrations",
+        schema,
+    );
+    let row = transaction.query_one(&latest, &[]).await.map_err(database)?;
+    let found: i32 = row.try_get(0).map_err(database)?;
+    let known = i32::try_from(SCRIPTS.len()).unwrap_or(i32::MAX);
+    if found > known {
+        return Err(OpenError::NewerSchema {
+            schema: schema.to_string(),
+            found,
+            known,
+        });
+    }
+    let applied = usize::try_from(found).unwrap_or_default();
+    for (version, script) in (1_i32..).zip(SCRIPTS).skip(applied) {
+        let script = expand(script, schema);
+        transaction.batch_execute(&script).await.map_err(database)?;
+        let note = expand("INSERT INTO {schema}.migrations (version) VALUES ($1)", schema);
+        transaction.execute(&note, &[&version]).await.map_err(database)?;
+        tracing::info!(%schema, version, "the store's schema was brought up to date");
+    }
+    transaction.commit().await.map_err(database)
+}
+
+/// Fills in the name of the schema and the key of its lock. The name is plain lower-case text, so it needs no quotes.
+pub(super) fn expand(sql: &str, schema: &SchemaName) -> String {
+    let lock = format!("hashtextextended('mainstay store {schema}', 0)");
+    sql.replace("{schema}", schema.as_str()).replace("{lock}", &lock)
+}

@@ -1,0 +1,114 @@
+//! The PostgreSQL adapter, against a real server that is started here.
+
+mod encryption;
+mod outages;
+mod refusals;
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mainstay_store::Store;
+use mainstay_store::conformance::Subject;
+use mainstay_store::postgres::{Options, Postgres};
+use tokio::sync::OnceCell;
+
+use self::server::Server;
+
+/// One server for all tests that leave it running; each has a schema of its own. `None` where it is not installed.
+async fn shared() -> Option<&'static Server> {
+    static SERVER: OnceCell<Option<Server>> = OnceCell::const_new();
+    SERVER.get_or_init(Server::start_new).await.as_ref()
+}
+
+/// The name of a schema that nobody else uses.
+fn new_schema() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+async fn open(options: &Options) -> Arc<Postgres> {
+    let mut options = options.clone();
+    options.read_connections = 2;
+    Arc::new(Postgres::open(options).await.unwrap())
+}
+
+/// A store in a schema of its own.
+struct OnServer {
+    options: Options,
+    store: Option<Arc<Postgres>>,
+}
+
+impl Subject for OnServer {
+    async fn is_available() -> bool {
+        shared().await.is_some()
+    }
+
+    async fn open() -> Self {
+        let server = shared().await.unwrap();
+        let options = server.options(&new_schema());
+        let store = Some(open(&options).await);
+        Self { options, store }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().unwrap()
+    }
+
+    async fn restart(&mut self) {
+        drop(self.store.take());
+        self.store = Some(open(&self.options).await);
+    }
+}
+
+mod as_it_is {
+    mainstay_store::conformance_suite!(super::OnServer);
+}
+
+/// As above, but a restart is one of the server, which is killed.
+struct OnKilledServer {
+    server: Server,
+    store: Option<Arc<Postgres>>,
+}
+
+impl Subject for OnKilledServer {
+    async fn is_available() -> bool {
+        server::programs().is_some()
+    }
+
+    async fn open() -> Self {
+        let server = Server::start_new().await.unwrap();
+        let store = Some(open(&server.options("mainstay")).await);
+        Self { server, store }
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().unwrap()
+    }
+
+    async fn restart(&mut self) {
+        drop(self.store.take());
+        self.server.kill().await;
+        self.server.start().await;
+        self.store = Some(open(&self.server.options("mainstay")).await);
+    }
+}
+
+mod killed {
+    use mainstay_store::conformance::{Subject, concurrency, durability, limits, tokens};
+
+    use super::OnKilledServer;
+
+    /// Those that restart, one after another: each makes a server.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_restarts_also_holds_when_the_server_is_killed() {
+        if !OnKilledServer::is_available().await {
+            return;
+        }
+        tokens::a_token_outlives_a_restart(&mut OnKilledServer::open().await).await;
+        durability::what_was_answered_is_there_after_a_restart(&mut OnKilledServer::open().await).await;
+        durability::versions_grow_over_restarts(&mut OnKilledServer::open().await).await;
+        limits::the_largest_fit(&mut OnKilledServer::open().await).await;
+        concurrency::histories_are_strictly_serialisable(&mut OnKilledServer::open().await).await;
+    }
+}
