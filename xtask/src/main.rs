@@ -25,7 +25,7 @@ use clap::Parser;
 enum Task {
     /// Every check a change has to pass: fmt, clippy, tidy, tests, deny.
     Ci(ci::Options),
-    /// What neither the compiler nor clippy checks: crate graph, fences, sizes, links, leftovers.
+    /// What neither the compiler nor clippy checks: crate graph, fences, sizes, links, leftovers, the lock of `fuzz`.
     Tidy,
     /// Measures Mainstay beside its peers on this machine.
     Bench(bench::Options),

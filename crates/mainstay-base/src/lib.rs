@@ -1,9 +1,10 @@
-//! The vocabulary of Mainstay: identifiers, the SLA, deadlines, error kinds, and the ports for time and randomness.
+//! The vocabulary of Mainstay: identifiers, the SLA, deadlines, dates, error kinds, and the ports for time and randomness.
 //!
 //! This crate does no I/O and knows no runtime, no HTTP and no serialisation format. A type comes in only when three
 //! crates need it.
 
 mod clock;
+mod date;
 mod deadline;
 mod duration;
 mod error;
@@ -14,6 +15,7 @@ mod rng;
 mod sla;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
+pub use date::{rfc3339, rfc3339_millis};
 pub use deadline::Deadline;
 pub use duration::{InvalidDuration, format_duration, parse_duration};
 pub use error::{ErrorKind, Fault, Retryability};

@@ -87,16 +87,10 @@ fn left(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::headers::tests::headers;
 
     const NOW: Timestamp = Timestamp::from_nanos(1_000_000_000);
     const POLICY: Duration = Duration::from_secs(2);
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
 
     #[track_caller]
     fn check_left(pairs: &[(&'static str, &'static str)], brought_ms: Option<u64>, effective_ms: u64) {

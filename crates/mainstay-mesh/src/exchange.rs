@@ -65,6 +65,17 @@ impl From<Reason> for Failure {
     }
 }
 
+impl From<h2::Error> for Failure {
+    fn from(error: h2::Error) -> Self {
+        Self {
+            reason: Reason::Broken,
+            unprocessed: was_refused(&error),
+            goes_away: goes_away(&error),
+            cause: Some(io::Error::other(error)),
+        }
+    }
+}
+
 /// What becomes of a request on a connection: the head of an answer, perhaps with the rest of the request, or nothing.
 type Sent = Result<(Response<Incoming>, Option<Box<http2::Upload>>), Broken>;
 
@@ -73,12 +84,7 @@ type Sent = Result<(Response<Incoming>, Option<Box<http2::Upload>>), Broken>;
 struct Broken {
     /// The request if nothing of it was sent.
     unsent: Option<Box<Request<Body>>>,
-    reason: Reason,
-    /// The peer has said that it did not act on the request.
-    refused: bool,
-    /// It closes the connection in good order.
-    goes_away: bool,
-    cause: io::Error,
+    failure: Failure,
 }
 
 impl From<TrySendError<Request<Body>>> for Broken {
@@ -92,37 +98,35 @@ impl From<TrySendError<Request<Body>>> for Broken {
         } else {
             Reason::Broken
         };
-        Self {
-            unsent,
-            reason,
-            refused: false,
-            goes_away: false,
-            cause: io::Error::other(error.to_string()),
-        }
+        let failure = Failure {
+            cause: Some(io::Error::other(error.to_string())),
+            unprocessed: unsent.is_some(),
+            ..reason.into()
+        };
+        Self { unsent, failure }
     }
 }
 
 impl From<http2::Broken> for Broken {
     fn from(broken: http2::Broken) -> Self {
-        let goes_away = |error: &h2::Error| {
-            error.is_remote() && error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
+        let (unsent, failure) = match broken {
+            http2::Broken::Unsent(request, error) => {
+                let failure = Failure {
+                    unprocessed: true,
+                    ..error.into()
+                };
+                (Some(request), failure)
+            }
+            http2::Broken::Stream(error) => (None, error.into()),
+            http2::Broken::Upload(error) => {
+                let failure = Failure {
+                    cause: Some(error),
+                    ..Reason::RequestBody.into()
+                };
+                (None, failure)
+            }
         };
-        let (reason, refused, goes_away) = match &broken {
-            http2::Broken::Unsent(_, error) => (Reason::Broken, true, goes_away(error)),
-            http2::Broken::Stream(error) => (Reason::Broken, was_refused(error), goes_away(error)),
-            http2::Broken::Upload(_) => (Reason::RequestBody, false, false),
-        };
-        let (unsent, cause) = match broken {
-            http2::Broken::Unsent(request, error) => (Some(request), io::Error::other(error)),
-            other => (None, other.into()),
-        };
-        Self {
-            unsent,
-            reason,
-            refused,
-            goes_away,
-            cause,
-        }
+        Self { unsent, failure }
     }
 }
 
@@ -393,11 +397,9 @@ impl Terms<'_> {
             reason: if upload_broke {
                 Reason::RequestBody
             } else {
-                broken.reason
+                broken.failure.reason
             },
-            unprocessed: unsent.is_some() || broken.refused,
-            goes_away: broken.goes_away,
-            cause: Some(broken.cause),
+            ..broken.failure
         }
     }
 }
@@ -407,4 +409,9 @@ impl Terms<'_> {
 fn was_refused(error: &h2::Error) -> bool {
     let is_refusal = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
     error.is_remote() && (is_refusal || error.is_go_away())
+}
+
+/// Whether it closes the connection in good order.
+fn goes_away(error: &h2::Error) -> bool {
+    error.is_remote() && error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR)
 }

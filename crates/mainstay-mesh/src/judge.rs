@@ -153,13 +153,7 @@ pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
-    }
+    use crate::headers::tests::headers;
 
     #[track_caller]
     fn check(protocol: Protocol, code: u16, pairs: &[(&'static str, &'static str)], expected: Outcome) {

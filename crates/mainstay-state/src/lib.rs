@@ -26,7 +26,8 @@ mod ttl;
 
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
+pub use mainstay_base::rfc3339;
 pub use memory::{InMemory, Options as InMemoryOptions};
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
-pub use ttl::{InvalidTtl, TimeToLive, expired, rfc3339};
+pub use ttl::{InvalidTtl, TimeToLive, expired};

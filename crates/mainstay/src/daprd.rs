@@ -14,10 +14,10 @@ use tokio::sync::mpsc;
 pub(crate) use args::{Args, parse};
 
 use crate::daprd::sidecar::Sidecar;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::messages::{self, Format};
-use crate::nofile;
 use crate::run::Signals;
+use crate::runtime::{self, unstarted};
 
 /// Threads of everything that is not the data plane.
 const CONTROL_THREADS: usize = 1;
@@ -33,12 +33,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     for (flag, reason) in args.ignored.given() {
         tracing::info!("--{flag} has no effect: {reason}");
     }
-    nofile::raise();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| unstarted(&error))?;
+    let runtime = runtime::control(CONTROL_THREADS)?;
     let code = runtime.block_on(serve(args))?;
     Ok(code)
 }
@@ -61,8 +56,4 @@ async fn serve(args: &Args) -> Outcome {
         () = signals.next() => tracing::warn!("cutting what is left"),
     }
     Ok(0)
-}
-
-fn unstarted(error: &std::io::Error) -> Failure {
-    Failure::refused(format!("cannot start: {error}"))
 }

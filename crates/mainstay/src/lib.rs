@@ -21,6 +21,7 @@ mod nofile;
 mod render;
 mod resources;
 mod run;
+mod runtime;
 mod schema;
 mod secret;
 
@@ -33,6 +34,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::failure::{Failure, Outcome};
 use crate::messages::Format;
+use crate::runtime::unstarted;
 
 /// The hidden first argument that makes this program the guard of a replica (see `mainstay_host::guard`).
 const GUARD: &str = "__guard";
@@ -95,7 +97,7 @@ fn ask(command: impl Future<Output = Outcome>) -> Outcome {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::refused(format!("cannot start: {error}")))?
+        .map_err(|error| unstarted(&error))?
         .block_on(command)
 }
 

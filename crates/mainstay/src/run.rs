@@ -25,17 +25,17 @@ pub(crate) use ports::listen;
 pub(crate) use signals::Signals;
 
 use crate::data_dir::{DEFAULT_NAME, DataDir};
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::folder::{self, Folder};
 use crate::manifest::{self, INGRESS, Manifest};
 use crate::messages::{self, Format};
-use crate::nofile;
 use crate::render::color::Palette;
 use crate::render::log::LogRenderer;
 use crate::run::say::Voice;
 use crate::run::screen::Screen;
 use crate::run::session::{Output, Stops};
 use crate::run::wiring::{Running, Settings};
+use crate::runtime::{self, unstarted};
 
 /// Threads of everything that is not the data plane.
 const CONTROL_THREADS: usize = 2;
@@ -75,12 +75,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         traces: traces::export(variable)?,
         otlp_endpoint: variable("OTEL_EXPORTER_OTLP_ENDPOINT").filter(|value| !value.is_empty()),
     };
-    nofile::raise();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(CONTROL_THREADS)
-        .enable_all()
-        .build()
-        .map_err(|error| unstarted(&error))?;
+    let runtime = runtime::control(CONTROL_THREADS)?;
     runtime.block_on(async {
         let (wish, wishes) = mpsc::channel(1);
         let stops = Stops {
@@ -150,10 +145,6 @@ fn explain(flag: &str, manifest: &Manifest) -> Option<String> {
     });
     let (caller, target) = edge?;
     Some(format!("mainstay explain '{caller}->{target}'{flag}"))
-}
-
-fn unstarted(error: &std::io::Error) -> Failure {
-    Failure::refused(format!("cannot start: {error}"))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use crate::process::{cargo, output, tool};
 
+const OTHER_FORM: &str = "cargo metadata has another form than expected";
+
 /// Packages of the workspace and of its dependencies, and the resolved graph between them.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Metadata {
@@ -20,6 +22,7 @@ pub(crate) struct Metadata {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Package {
     pub name: String,
+    pub version: String,
     pub id: String,
     pub manifest_path: String,
     pub dependencies: Vec<Dependency>,
@@ -30,6 +33,8 @@ pub(crate) struct Package {
 pub(crate) struct Dependency {
     pub name: String,
     pub kind: Option<String>,
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// What cargo resolved.
@@ -65,6 +70,28 @@ impl Dependency {
     }
 }
 
+/// The packages of the workspace of the manifest at `path`. Neither their dependencies nor a lock are read, so nothing has
+/// to be fetched.
+///
+/// # Errors
+/// As [`Metadata::read`].
+pub(crate) fn packages_of(path: &str) -> Result<Vec<Package>> {
+    #[derive(Deserialize)]
+    struct Packages {
+        packages: Vec<Package>,
+    }
+    let json = output(&mut cargo(&[
+        "metadata",
+        "--format-version",
+        "1",
+        "--no-deps",
+        "--manifest-path",
+        path,
+    ]))?;
+    let read: Packages = serde_json::from_str(&json).context(OTHER_FORM)?;
+    Ok(read.packages)
+}
+
 impl Metadata {
     /// Asks cargo.
     ///
@@ -85,7 +112,7 @@ impl Metadata {
             "--filter-platform",
             host,
         ]))?;
-        serde_json::from_str(&json).context("cargo metadata has another form than expected")
+        serde_json::from_str(&json).context(OTHER_FORM)
     }
 
     /// The packages of the workspace.

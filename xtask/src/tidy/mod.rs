@@ -5,6 +5,7 @@ mod documents;
 mod graph;
 mod leftovers;
 mod lints;
+mod lock;
 mod metadata;
 mod rooms;
 mod sizes;
@@ -47,6 +48,7 @@ impl Finding {
 pub(crate) fn run() -> Result<()> {
     let tree = Tree::read(&crate::process::root())?;
     let metadata = Metadata::read()?;
+    let fuzz = metadata::packages_of("fuzz/Cargo.toml")?;
 
     let sizes = sizes::measure(&tree);
     println!("{}", sizes.summary());
@@ -57,6 +59,7 @@ pub(crate) fn run() -> Result<()> {
     let mut findings = sizes.findings();
     findings.extend(graph::check(&metadata));
     findings.extend(lints::check(&tree, &metadata));
+    findings.extend(lock::check(&tree, &metadata, &fuzz));
     findings.extend(leftovers::check(&tree, &leftovers::private_paths()));
     findings.extend(documents::check_links(&tree));
     findings.extend(documents::check_dependencies(&tree, &metadata));

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::metadata::Metadata;
 use super::rooms::{FENCES, ROOMS};
 use super::tree::Tree;
-use super::{Finding, documents, graph, leftovers, lints, sizes};
+use super::{Finding, documents, graph, leftovers, lints, lock, sizes};
 
 /// `(name, folder, [(dependency, kind)])`.
 type Member<'a> = (&'a str, &'a str, &'a [(&'a str, Option<&'a str>)]);
@@ -20,7 +20,7 @@ fn workspace(members: &[Member<'_>]) -> Metadata {
             .map(|(name, kind)| json!({ "name": name, "kind": kind }))
             .collect();
         packages.push(json!({
-            "name": name, "id": name, "manifest_path": format!("/project/{folder}/Cargo.toml"), "dependencies": entries,
+            "name": name, "version": "0.1.0", "id": name, "manifest_path": format!("/project/{folder}/Cargo.toml"), "dependencies": entries,
         }));
         let edges: Vec<_> = dependencies
             .iter()
@@ -30,7 +30,7 @@ fn workspace(members: &[Member<'_>]) -> Metadata {
         for (dependency, _) in *dependencies {
             if !members.iter().any(|(member, _, _)| member == dependency) {
                 packages.push(
-                    json!({ "name": dependency, "id": dependency, "manifest_path": "", "dependencies": [] }),
+                    json!({ "name": dependency, "version": "1.0.0", "id": dependency, "manifest_path": "", "dependencies": [] }),
                 );
             }
         }
@@ -186,7 +186,7 @@ fn a_runtime_behind_another_crate_is_found() {
         .resolve
         .nodes
         .push(serde_json::from_value(through).unwrap());
-    let tokio = json!({ "name": "tokio", "id": "tokio", "manifest_path": "", "dependencies": [] });
+    let tokio = json!({ "name": "tokio", "version": "1.0.0", "id": "tokio", "manifest_path": "", "dependencies": [] });
     metadata.packages.push(serde_json::from_value(tokio).unwrap());
     assert_only(
         &graph::check(&metadata),
@@ -382,4 +382,115 @@ fn a_readme_without_the_test_command_is_found() {
         (".ci/run", command),
     ]);
     assert_only(&documents::check_commands(&tree), "README.md", command);
+}
+
+/// What was found in a lock of a fuzz target that uses `mainstay-mesh`, and through it `mainstay-base`.
+fn findings_in(lock: &str) -> Vec<String> {
+    let mut metadata = workspace(&[
+        (
+            "mainstay-mesh",
+            "crates/mainstay-mesh",
+            &[
+                ("mainstay-base", None),
+                ("http", None),
+                ("log", None),
+                ("rcgen", Some("dev")),
+                ("prost-build", Some("build")),
+            ],
+        ),
+        ("mainstay-base", "crates/mainstay-base", &[]),
+        ("mainstay-api", "crates/mainstay-api", &[("tonic", None)]),
+    ]);
+    for package in &mut metadata.packages {
+        for dependency in &mut package.dependencies {
+            dependency.optional = dependency.name == "log";
+        }
+    }
+    let fuzz = workspace(&[(
+        "mainstay-fuzz",
+        "fuzz",
+        &[("mainstay-mesh", None), ("arbitrary", Some("dev"))],
+    )]);
+    let own: Vec<_> = fuzz.packages.into_iter().take(1).collect();
+    let tree = Tree::from([("fuzz/Cargo.lock", lock)]);
+    lines(&lock::check(&tree, &metadata, &own))
+}
+
+/// A lock that is as it should be.
+const FUZZ_LOCK: &str = r#"version = 4
+
+[[package]]
+name = "http"
+version = "1.4.0"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+dependencies = [
+ "bytes",
+]
+
+[[package]]
+name = "mainstay-base"
+version = "0.1.0"
+
+[[package]]
+name = "mainstay-fuzz"
+version = "0.1.0"
+dependencies = [
+ "arbitrary",
+ "mainstay-mesh",
+]
+
+[[package]]
+name = "mainstay-mesh"
+version = "0.1.0"
+dependencies = [
+ "http 1.4.0",
+ "mainstay-base",
+ "prost-build",
+]
+"#;
+
+#[test]
+fn a_lock_that_fell_behind_is_found() {
+    assert_eq!(findings_in(FUZZ_LOCK), Vec::<String>::new());
+    let base = "name = \"mainstay-base\"\nversion = \"0.1.0\"\n";
+    for (from, to, wrong) in [
+        (
+            " \"http 1.4.0\",\n",
+            "",
+            "is behind, `mainstay-mesh` now depends on `http`",
+        ),
+        (
+            " \"arbitrary\",\n",
+            "",
+            "is behind, `mainstay-fuzz` now depends on `arbitrary`",
+        ),
+        (
+            " \"prost-build\",\n",
+            "",
+            "is behind, `mainstay-mesh` now depends on `prost-build`",
+        ),
+        (
+            " \"mainstay-base\",\n",
+            " \"mainstay-base\",\n \"rcgen\",\n",
+            "is behind, `mainstay-mesh` no longer depends on `rcgen`",
+        ),
+        (
+            base,
+            "name = \"mainstay-base\"\nversion = \"0.0.9\"\n",
+            "is behind, `mainstay-base` is now 0.1.0, and not 0.0.9",
+        ),
+        (
+            base,
+            "name = \"base\"\nversion = \"0.1.0\"\n",
+            "lacks `mainstay-base`",
+        ),
+    ] {
+        assert!(FUZZ_LOCK.contains(from), "{from}");
+        let found = findings_in(&FUZZ_LOCK.replace(from, to));
+        let fix = "run `cargo update --workspace --manifest-path fuzz/Cargo.toml`";
+        assert_eq!(found, [format!("fuzz/Cargo.lock: {wrong}: {fix}")]);
+    }
+    assert_eq!(findings_in("version = 4\n").len(), 1, "an empty one");
+    let missing = lock::check(&Tree::default(), &workspace(&[]), &[]);
+    assert_only(&missing, "fuzz/Cargo.lock", "does not exist");
 }

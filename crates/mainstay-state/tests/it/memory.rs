@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mainstay_state::conformance::{ManualWallClock, Subject};
 use mainstay_state::{InMemory, InMemoryOptions, StateStore, conformance_suite};
 
-struct Memory {
+pub(crate) struct Memory {
     clock: Arc<ManualWallClock>,
     state: Arc<InMemory>,
 }

@@ -4,7 +4,6 @@ use mainstay_api::wire::{LogLine, Stream};
 
 use crate::render::clean::clean;
 use crate::render::color::{Color, Palette};
-use crate::render::time;
 
 /// The name in front of Mainstay's own lines.
 const OWN_LABEL: &str = "mainstay";
@@ -57,7 +56,7 @@ impl LogRenderer {
             .palette
             .paint(color, format_args!("{label:<width$} |", width = self.width));
         let time = if self.timestamps {
-            format!("{} ", time::rfc3339(line.time_unix_ms))
+            format!("{} ", mainstay_base::rfc3339_millis(line.time_unix_ms))
         } else {
             String::new()
         };
