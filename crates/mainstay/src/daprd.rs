@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 async fn serve(args: &Args) -> Outcome {
     let mut signals = Signals::listen().map_err(|error| unstarted(&error))?;
     let (wish, mut wishes) = mpsc::channel(1);
-    let sidecar = Sidecar::start(args, wish)?;
+    let sidecar = Sidecar::start(args, wish).await?;
     tokio::select! {
         () = signals.next() => {}
         Some(()) = wishes.recv() => {}

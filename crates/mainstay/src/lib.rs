@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod client;
 mod clock;
+mod components;
 mod daprd;
 mod data_dir;
 mod diagnostic;

@@ -1,5 +1,7 @@
-//! Dapr resource files, read as they are: `Resiliency` and `HTTPEndpoint`. Other kinds are told to be without effect.
+//! Dapr resource files, read as they are: `Component`, `Resiliency` and `HTTPEndpoint`. Other kinds are told to be without
+//! effect.
 
+mod component;
 mod endpoint;
 mod file;
 mod policies;
@@ -15,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document, Value, did_you_mean};
 
+pub(crate) use component::{Component, Setting, SettingValue};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use resiliency::{Resiliency, overrides};
 
@@ -22,8 +25,7 @@ pub(crate) use resiliency::{Resiliency, overrides};
 const MAX_FILES: usize = 1_000;
 
 /// Kinds of Dapr that have no effect in this version.
-const LATER: [&str; 6] = [
-    "Component",
+const LATER: [&str; 5] = [
     "Subscription",
     "Configuration",
     "WorkflowAccessPolicy",
@@ -38,6 +40,8 @@ pub(crate) struct Resources {
     pub(crate) resiliencies: Vec<Resiliency>,
     /// In the order of the files' names.
     pub(crate) endpoints: Vec<Endpoint>,
+    /// In the order of the files' names.
+    pub(crate) components: Vec<Component>,
 }
 
 /// Reads every `*.yaml` and `*.yml` in `folder` of `dir`, in the order of their names; subfolders are left alone, as Dapr
@@ -117,6 +121,12 @@ impl Resources {
                             .extend(Endpoint::read(&file, document, environment, diagnostics));
                     }
                 }
+                Ok("Component") => {
+                    if let Some(file) = typed::<file::Component>(document, diagnostics) {
+                        self.components
+                            .extend(Component::read(file, document, environment, diagnostics));
+                    }
+                }
                 Ok(kind) => {
                     let message = format!("the {kind} `{}` is not used yet", name(document));
                     diagnostics.push(
@@ -145,7 +155,11 @@ fn kind(document: &Document) -> Result<&str, Box<Diagnostic>> {
             Diagnostic::error(Code::NOT_USED, place, message).warning(),
         ));
     }
-    let known = || ["Resiliency", "HTTPEndpoint"].into_iter().chain(LATER);
+    let known = || {
+        ["Component", "Resiliency", "HTTPEndpoint"]
+            .into_iter()
+            .chain(LATER)
+    };
     if known().any(|known| known == kind) {
         return Ok(kind);
     }

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         let stop = Arc::new(move || {
             let _ = wish.try_send(());
         });
-        let running = Running::start(&manifest, &settings, lease, stop)?;
+        let running = Running::start(&manifest, &settings, lease, stop).await?;
         let started = output.voice.started(&running.system, &notices);
         output.screen.write(started).await;
         let code = session::follow(running, stops, &output).await;

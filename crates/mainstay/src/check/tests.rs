@@ -47,10 +47,11 @@ spec:
     apps:
       search: { timeout: hasty }
       inventory: { retry: patient }
-==> res/state.yaml
+==> res/pubsub.yaml
 apiVersion: dapr.io/v1alpha1
 kind: Component
-metadata: { name: statestore }
+metadata: { name: orders }
+spec: { type: pubsub.kafka, version: v1 }
 "#;
 
 #[test]
@@ -110,7 +111,7 @@ fn every_planted_fault_is_found() {
                 - name a second provider as the fallback of payments
                 - call payments after the answer, not before it
 
-            res/state.yaml:1:1: note M032: the Component `statestore` is not used yet
+            res/pubsub.yaml:4:9: note M032: the component `orders` is not used: there is no `pubsub.kafka` yet
 
             2 SLAs cannot hold, 5 warnings
         "#]],

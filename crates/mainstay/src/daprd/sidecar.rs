@@ -1,6 +1,7 @@
 //! The servers of a sidecar and what is behind them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use mainstay_api::wire::System;
 use mainstay_api::{
-    AppMetadata, AppServerOptions, AppToken, Blocks, HealthCheck, Limits, Metrics, MetricsOptions, Server,
-    serve_app, serve_metrics, serve_public,
+    AppMetadata, AppServerOptions, AppToken, HealthCheck, Limits, Metrics, MetricsOptions, Server, serve_app,
+    serve_metrics, serve_public,
 };
 use mainstay_base::AppId;
 use mainstay_mesh::{AppProtocol, Mesh, MeshOptions};
@@ -17,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::clock;
+use crate::components::{self, Opened, Surroundings};
 use crate::daprd::args::{Args, Protocol};
 use crate::daprd::health::{self, Probing};
 use crate::daprd::topology;
@@ -32,14 +34,21 @@ pub(crate) struct Sidecar {
     mesh: Mesh,
     servers: Vec<Server>,
     health: Option<JoinHandle<()>>,
+    components: Opened,
 }
 
 impl Sidecar {
     /// Starts it. A shutdown that is asked for over the API is passed to `wish`.
-    pub(crate) fn start(args: &Args, wish: mpsc::Sender<()>) -> Result<Self, Failure> {
+    pub(crate) async fn start(args: &Args, wish: mpsc::Sender<()>) -> Result<Self, Failure> {
         let app = AppId::new(&args.app_id).map_err(|error| Failure::usage(format!("--app-id: {error}")))?;
         let protocol = protocol(args.app_protocol)?;
-        let resources = topology::resources(args)?;
+        let (resources, planned) = topology::resources(args)?;
+        let around = Surroundings {
+            store: None,
+            data_dir: Path::new(""),
+            namespace: &components::namespace(),
+        };
+        let components = Opened::open(&planned, around).await?;
         let app_token = secret("APP_API_TOKEN")
             .map(|token| HeaderValue::from_str(&token))
             .transpose()
@@ -79,7 +88,7 @@ impl Sidecar {
                     .collect(),
                 ..AppMetadata::default()
             },
-            blocks: Arc::new(Blocks::default()),
+            blocks: components.blocks(app.as_str()),
             metrics: Metrics::default(),
         };
         let servers = open_all(args, &options, &mesh)?;
@@ -99,6 +108,7 @@ impl Sidecar {
             mesh,
             servers,
             health,
+            components,
         })
     }
 
@@ -116,6 +126,7 @@ impl Sidecar {
             health.abort();
         }
         self.mesh.stop(LAST_SPANS).await;
+        self.components.close().await;
     }
 }
 

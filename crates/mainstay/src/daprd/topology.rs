@@ -8,6 +8,7 @@ use mainstay_base::{AppId, Latency, Priority};
 use mainstay_mesh::{AppProtocol, EdgeConfig, ExternalConfig, TargetConfig, Topology};
 use mainstay_policy::derive::{Promise, derive_edge, derive_target};
 
+use crate::components::{self, Home, Planned};
 use crate::daprd::args::Args;
 use crate::diagnostic::{Diagnostics, Place};
 use crate::failure::Failure;
@@ -20,7 +21,7 @@ const LONGEST_CALL: Duration = Duration::from_secs(3600);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Reads the folders of `--resources-path`; what has no effect here is told in the log.
-pub(crate) fn resources(args: &Args) -> Result<Resources, Failure> {
+pub(crate) fn resources(args: &Args) -> Result<(Resources, Vec<Planned>), Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     let mut all = Resources::default();
     let mut diagnostics = Diagnostics::default();
@@ -30,7 +31,10 @@ pub(crate) fn resources(args: &Args) -> Result<Resources, Failure> {
         let read = resources::load(Path::new(""), &folder, place, &environment, &mut diagnostics);
         all.resiliencies.extend(read.resiliencies);
         all.endpoints.extend(read.endpoints);
+        all.components.extend(read.components);
     }
+    let declared = std::mem::take(&mut all.components);
+    let components = components::plan(declared, Home::Sidecar, &mut diagnostics);
     for file in &args.config {
         tracing::info!("{}: configurations have no effect yet", file.display());
     }
@@ -40,7 +44,7 @@ pub(crate) fn resources(args: &Args) -> Result<Resources, Failure> {
     for diagnostic in diagnostics.iter() {
         tracing::info!("{diagnostic}");
     }
-    Ok(all)
+    Ok((all, components))
 }
 
 /// The topology of a sidecar of `app`.

@@ -86,6 +86,8 @@ codes! {
     NOT_USED = "M032", "It is valid Dapr and has no effect yet. Nothing fails because of it.";
     /// A setting is overridden by a later one.
     OVERRIDDEN = "M033", "Two Resiliency resources set the same line for the same app. As in Dapr, the last file in the order of names wins.";
+    /// There is no component of this type.
+    UNKNOWN_COMPONENT = "M034", "The `type` of a Dapr Component names a building block and an engine. With `ignoreErrors: true` the system starts without the component, as in Dapr.";
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::file;
 use super::interpolate::interpolate;
 use super::model::{App, Call, External, Manifest};
 use super::{Parsed, command_line, env_file};
+use crate::components::{self, Home, StorePlan};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document;
 use crate::resources::{Endpoint, Resources};
@@ -71,12 +72,12 @@ pub(crate) fn build(
         headers: endpoint.headers,
         place: endpoint.place,
     }));
+    let name = parsed.file.name.as_ref();
+    let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
     Manifest {
-        name: parsed
-            .file
-            .name
-            .as_ref()
-            .map_or_else(|| folder_name(dir), |name| name.0.to_string()),
+        store: builder.store(&name),
+        components: components::plan(resources.components, Home::System, diagnostics),
+        name,
         dir: dir.to_path_buf(),
         file: Arc::clone(&parsed.document.file),
         apps,
@@ -104,6 +105,27 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn place(&self, path: &[&str]) -> Place {
         self.parsed.document.find(path)
+    }
+
+    fn store(&mut self, system: &str) -> StorePlan {
+        let Some(text) = &self.parsed.file.store else {
+            return StorePlan::default();
+        };
+        let place = self.place(&["store"]);
+        let text = match interpolate(text, self.environment) {
+            Ok(text) => text,
+            Err(problem) => {
+                let error = Diagnostic::error(Code::UNDEFINED_VARIABLE, place, problem.to_string());
+                self.diagnostics
+                    .push(error.help("set it in the environment of Mainstay"));
+                return StorePlan::default();
+            }
+        };
+        StorePlan::read(&text, system).unwrap_or_else(|(message, help)| {
+            let error = Diagnostic::error(Code::OUT_OF_RANGE, place, message).help(help);
+            self.diagnostics.push(error);
+            StorePlan::default()
+        })
     }
 
     fn app(&mut self, name: &AppId, app: &file::App) -> App {

@@ -20,7 +20,6 @@ pub(crate) type Name = Formed<NameForm>;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Mainstay manifest", extend(
     "patternProperties" = { "^x-": true },
-    "x-later" = { "store": "until then there is no durable state to place" },
     "x-elsewhere" = {
         "version": "the manifest has no version; take the line out",
         "services": "write `apps`",
@@ -35,6 +34,10 @@ pub(crate) struct File {
     /// Services that are called and not run, by name.
     #[serde(default)]
     pub(crate) external: Named<External, NameForm>,
+    /// Where everything durable lies: `embedded` (in the data directory; so when absent), or the URL of a PostgreSQL
+    /// database. `${NAME}` is replaced from the environment, which keeps passwords out of the file.
+    #[schemars(extend("examples" = ["embedded", "${DATABASE_URL}", "postgres://mainstay@localhost:5432/shop"]))]
+    pub(crate) store: Option<String>,
     /// Folder of Dapr resource files, seen from the manifest.
     pub(crate) resources: Option<String>,
 }

@@ -10,6 +10,7 @@ use mainstay_host::AppSpec;
 use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
 
+use crate::components::{Planned, StorePlan};
 use crate::diagnostic::{Diagnostics, Place};
 use crate::resources::Resiliency;
 
@@ -26,6 +27,10 @@ pub(crate) struct Manifest {
     pub(crate) apps: Vec<App>,
     /// What is only called: of the manifest and of Dapr `HTTPEndpoint`s.
     pub(crate) externals: Vec<External>,
+    /// Where everything durable lies.
+    pub(crate) store: StorePlan,
+    /// What apps may use besides each other: of Dapr Components, and what is there without them.
+    pub(crate) components: Vec<Planned>,
     /// What Dapr Resiliency resources say.
     pub(crate) resiliencies: Vec<Resiliency>,
     /// Warnings and notes: what the user should know although it works.

@@ -189,3 +189,74 @@ pub(crate) struct Header {
     /// The secret that has its value.
     pub(crate) secret_key_ref: Option<Anything>,
 }
+
+/// A `Component` resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Component {
+    #[expect(dead_code, reason = "checked before the content is read")]
+    api_version: String,
+    #[expect(dead_code, reason = "checked before the content is read")]
+    kind: String,
+    /// Its name is what apps use.
+    pub(crate) metadata: Metadata,
+    /// Apps that may use it; all when empty.
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    /// Where secrets of this resource come from.
+    pub(crate) auth: Option<Auth>,
+    /// What it says.
+    pub(crate) spec: ComponentSpec,
+}
+
+/// Where secrets of a resource come from.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Auth {
+    /// The component.
+    pub(crate) secret_store: Option<String>,
+}
+
+/// What a `Component` resource says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ComponentSpec {
+    /// Building block and engine, `state.redis`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The version of the type.
+    pub(crate) version: Option<String>,
+    /// Its settings.
+    #[serde(default)]
+    pub(crate) metadata: Vec<MetadataItem>,
+    /// Whether the system starts without it when it cannot be started.
+    #[serde(default)]
+    pub(crate) ignore_errors: bool,
+    /// How long it may take to start; what starts here at once needs none.
+    #[expect(dead_code, reason = "checked and not needed yet")]
+    init_timeout: Option<Time>,
+}
+
+/// A setting: exactly one of `value`, `envRef` and `secretKeyRef`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct MetadataItem {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its value.
+    pub(crate) value: Option<Text>,
+    /// The environment variable that has its value.
+    pub(crate) env_ref: Option<String>,
+    /// The secret that has its value.
+    pub(crate) secret_key_ref: Option<SecretKeyRef>,
+}
+
+/// A part of a secret.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretKeyRef {
+    /// The secret.
+    pub(crate) name: String,
+    /// Its part.
+    pub(crate) key: Option<String>,
+}

@@ -119,7 +119,6 @@ spec: { type: state.redis, version: v1 }
             batch -> orders
             resources/r.yaml:23:74: note M032: `circuitBreakerCacheSize` has no effect: there is one breaker per caller and callee
             resources/r.yaml:24:5: note M032: `targets.actors` is not used yet
-            resources/r.yaml:28:1: note M032: the Component `statestore` is not used yet
         "#]],
     );
 }

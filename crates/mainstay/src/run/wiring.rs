@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::assembly;
 use crate::clock;
+use crate::components::{self, Opened, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
@@ -53,6 +54,7 @@ pub(crate) struct Running {
     apps: Vec<Server>,
     control: Server,
     traffic: JoinHandle<()>,
+    components: Opened,
     _lease: Lease,
 }
 
@@ -71,7 +73,7 @@ struct ApiListener {
 
 impl Running {
     /// Starts the system of `manifest`. `stop` is called by the control API.
-    pub(crate) fn start(
+    pub(crate) async fn start(
         manifest: &Manifest,
         settings: &Settings,
         lease: Lease,
@@ -82,6 +84,7 @@ impl Running {
             .map_err(|error| Failure::refused(format!("cannot make the token: {error}")))?;
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
+        let components = open_components(manifest, &lease).await?;
         let mesh = start_mesh(settings.traces.clone())?;
         mesh.configure(assembly::assemble(manifest).topology(manifest, app_token));
         let metrics = Metrics::default();
@@ -95,7 +98,8 @@ impl Running {
         let mut api_listeners = listeners.apps;
         for app in &manifest.apps {
             if let Some(api) = api_listeners.remove(app.id()) {
-                apps.push(open_api(api, app, manifest, (&metrics, &host, &mesh))?);
+                let blocks = components.blocks(app.id().as_str());
+                apps.push(open_api(api, app, manifest, blocks, (&metrics, &host, &mesh))?);
             }
         }
         let options = ControlOptions {
@@ -127,6 +131,7 @@ impl Running {
             apps,
             control,
             traffic,
+            components,
             _lease: lease,
         })
     }
@@ -144,6 +149,7 @@ impl Running {
         self.traffic.abort();
         self.control.stop(LAST_REQUESTS).await;
         self.mesh.stop(LAST_SPANS).await;
+        self.components.close().await;
     }
 }
 
@@ -202,6 +208,15 @@ impl Listeners {
             ingress_url,
         })
     }
+}
+
+async fn open_components(manifest: &Manifest, lease: &Lease) -> Result<Opened, Failure> {
+    let around = Surroundings {
+        store: Some(&manifest.store),
+        data_dir: lease.path(),
+        namespace: &components::namespace(),
+    };
+    Opened::open(&manifest.components, around).await
 }
 
 fn start_mesh(traces: Option<TraceExport>) -> Result<Mesh, Failure> {
@@ -295,6 +310,7 @@ fn open_api(
     api: ApiListener,
     app: &App,
     manifest: &Manifest,
+    blocks: Arc<Blocks>,
     (metrics, host, mesh): (&Metrics, &Handle, &Mesh),
 ) -> Result<Server, Failure> {
     let externals = manifest.externals.iter().map(|external| &external.name);
@@ -316,7 +332,7 @@ fn open_api(
             http_endpoints: externals.filter(may_call).map(AppId::to_string).collect(),
             ..AppMetadata::default()
         },
-        blocks: Arc::new(Blocks::default()),
+        blocks,
         metrics: metrics.clone(),
     };
     serve_app(api.listener, options, mesh.clone()).map_err(|error| unserved(&error))

@@ -20,6 +20,7 @@ mod planning;
 mod policies;
 mod sdk;
 mod start;
+mod state;
 mod supervision;
 mod telemetry;
 mod tls;

@@ -43,8 +43,6 @@ external:
   orders: { url: "ftp://x" }
 "#,
         expect![[r#"
-            mainstay.yaml:3:1: error M011: `store` comes with a later version: until then there is no durable state to place
-                it has no effect yet; take it out
             mainstay.yaml:6:5: error M006: `apps.storefront` has no key `comand`
                 did you mean `command`?
             mainstay.yaml:10:13: error M014: `storefront` calls `order`, which is neither an app nor an external service

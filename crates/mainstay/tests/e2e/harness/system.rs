@@ -24,6 +24,7 @@ pub struct Builder {
 pub struct System {
     folder: TempDir,
     manifest: PathBuf,
+    arguments: Vec<String>,
     process: Process,
     env: Vec<(String, String)>,
 }
@@ -109,6 +110,20 @@ impl System {
     /// The folder of its manifest.
     pub fn folder(&self) -> &Path {
         &self.manifest
+    }
+
+    /// Kills Mainstay as a power cut would, and starts it again on the same data.
+    pub async fn kill_and_start_again(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait().await;
+        let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        self.process = Process::start(&mut command(&arguments, &self.env));
+        let pid = self.process.pid();
+        eventually("the addresses of the new one", async || {
+            (self.addresses().await["pid"] == pid).then_some(())
+        })
+        .await;
+        self.ready().await;
     }
 
     /// The process of Mainstay.
@@ -273,6 +288,7 @@ impl Builder {
         arguments.extend(self.arguments.iter().map(String::as_str));
         let process = Process::start(&mut command(&arguments, &self.env));
         System {
+            arguments: arguments.into_iter().map(str::to_owned).collect(),
             folder: self.folder,
             manifest: self.manifest,
             process,

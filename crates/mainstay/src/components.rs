@@ -1,0 +1,131 @@
+//! Components: building blocks on engines, by the names that apps use. Read from component files or there by default;
+//! opened when the system starts.
+
+mod kinds;
+mod opened;
+mod settings;
+mod state;
+mod store;
+
+use std::collections::BTreeMap;
+
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
+use crate::resources;
+
+use self::kinds::Kind;
+pub(crate) use self::opened::{Opened, Surroundings};
+use self::settings::Settings;
+use self::state::StatePlan;
+pub(crate) use self::store::StorePlan;
+
+/// The component of each building block that is there without a file.
+const DEFAULT_STATE: &str = "statestore";
+
+/// Where components live: what is there by default, and whether there is a store to put things into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// A system with a store of its own.
+    System,
+    /// A sidecar, which has what its files declare and nothing else.
+    Sidecar,
+}
+
+/// A component that can be opened: its file has no mistakes.
+#[derive(Clone, Debug)]
+pub(crate) struct Planned {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its type, `state.redis`.
+    pub(crate) kind: &'static str,
+    /// The version of the type.
+    version: String,
+    /// Apps that may use it; all when empty.
+    scopes: Vec<String>,
+    /// Whether the system starts without it.
+    ignore_errors: bool,
+    /// What it is.
+    plan: Plan,
+}
+
+/// What a component is, by its building block.
+#[derive(Clone, Debug)]
+enum Plan {
+    State(StatePlan),
+}
+
+/// Reads the component files; mistakes go to `diagnostics`, and what they concern is left out. Every building block that
+/// no file declares gets its default in a system.
+pub(crate) fn plan(
+    declared: Vec<resources::Component>,
+    home: Home,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Planned> {
+    let mut seen: BTreeMap<String, Place> = BTreeMap::new();
+    let mut planned = Vec::new();
+    for component in declared {
+        if let Some(first) = seen.get(&component.name) {
+            let message = format!(
+                "there is a component `{}` at {} already",
+                component.name,
+                first.short()
+            );
+            let help = "apps use a component by its name: give each its own";
+            diagnostics.push(Diagnostic::error(Code::NAME_TAKEN, component.place, message).help(help));
+            continue;
+        }
+        seen.insert(component.name.clone(), component.place.clone());
+        planned.extend(plan_one(component, home, diagnostics));
+    }
+    let has_state = planned.iter().any(|one| matches!(one.plan, Plan::State(_)));
+    if home == Home::System && !has_state && !seen.contains_key(DEFAULT_STATE) {
+        planned.push(Planned::by_default(
+            DEFAULT_STATE,
+            kinds::STATE_MAINSTAY,
+            Plan::State(StatePlan::stored()),
+        ));
+    }
+    planned
+}
+
+fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagnostics) -> Option<Planned> {
+    let kind = Kind::of(&component, home, diagnostics)?;
+    let mut settings = Settings::new(&component, diagnostics);
+    let plan = match kind {
+        Kind::State(engine) => Plan::State(StatePlan::read(engine, &mut settings)?),
+    };
+    settings.finish();
+    Some(Planned {
+        kind: kind.name(),
+        name: component.name,
+        version: component.version,
+        scopes: component.scopes,
+        ignore_errors: component.ignore_errors,
+        plan,
+    })
+}
+
+/// The namespace that components may put before their keys: Dapr's variable.
+pub(crate) fn namespace() -> String {
+    std::env::var("NAMESPACE").unwrap_or_default()
+}
+
+impl Planned {
+    fn by_default(name: &str, kind: &'static str, plan: Plan) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            version: "v1".to_owned(),
+            scopes: Vec::new(),
+            ignore_errors: false,
+            plan,
+        }
+    }
+
+    /// Whether an app may use it.
+    fn is_for(&self, app: &str) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|scope| scope == app)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::resources::Resources;
+
+/// Reads component files and shows what is planned, and every mistake.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "`expect!` reads best at the place of the call"
+)]
+fn check(home: Home, input: &str, expect: Expect) {
+    let environment = |name: &str| (name == "PREFIX").then(|| "orders".to_owned());
+    let mut diagnostics = Diagnostics::default();
+    let mut resources = Resources::default();
+    resources.add(input, "c.yaml", &environment, &mut diagnostics);
+    let mut shown = String::new();
+    for planned in plan(resources.components, home, &mut diagnostics) {
+        let Planned {
+            name,
+            kind,
+            version,
+            scopes,
+            plan,
+            ..
+        } = &planned;
+        writeln!(shown, "{name} {kind} {version} {scopes:?} {plan:?}").expect("text");
+    }
+    write!(shown, "{diagnostics}").expect("text");
+    expect.assert_eq(&shown);
+}
+
+/// A component file: name, type and what follows in `spec`, indented by two.
+fn component(name: &str, kind: &str, rest: &str) -> String {
+    format!(
+        "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{ name: {name} }}\nspec:\n  type: {kind}\n{rest}"
+    )
+}
+
+#[test]
+fn without_files_there_is_a_state_store_in_a_system() {
+    check(
+        Home::System,
+        "",
+        expect![[r#"
+            statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
+        "#]],
+    );
+    check(Home::Sidecar, "", expect![[r#""#]]);
+}
+
+#[test]
+fn settings_are_read_in_any_case_and_from_anywhere() {
+    let file = component(
+        "mine",
+        "State.In-Memory",
+        "  version: v1
+  initTimeout: 20s
+  metadata:
+  - { name: KEYPREFIX, envRef: PREFIX }
+  - { name: primaryEncryptionKey, secretKeyRef: { name: aes, key: first } }
+  - { name: secondaryEncryptionKey, value: '00' }
+  - { name: actorStateStore, value: true }
+auth: { secretStore: vault }
+scopes: [orders, mail]
+",
+    );
+    check(
+        Home::Sidecar,
+        &file,
+        expect![[r#"
+            mine state.in-memory v1 ["orders", "mail"] State(StatePlan { engine: InMemory, prefix: Constant("orders"), keys: Some((Key { name: "aes", value: Secret(vault/aes) }, Some(Key { name: "secondaryEncryptionKey", value: Text(…) }))) })
+            c.yaml:13:5: note M032: `actorStateStore` of the component `mine` is not used yet
+        "#]],
+    );
+}
+
+#[test]
+fn a_type_that_does_not_exist_is_told_with_its_place() {
+    let file = [
+        component("a", "state.in-memori", ""),
+        component("b", "state.redis2", "  ignoreErrors: true\n"),
+        component("c", "state.in-memory", "  version: v9\n"),
+        component("d", "pubsub.kafka", ""),
+        component("k", "state.in-memory", ""),
+        component("k", "state.in-memory", ""),
+        component("l", "state.in-memory", "  tpye: x\n"),
+    ]
+    .concat();
+    check(Home::System, &file, expect![[r#"
+        k state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        l state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        c.yaml:45:3: error M006: `spec` has no key `tpye`
+            did you mean `type`?
+        c.yaml:6:3: error M034: there is no component type `state.in-memori`
+            did you mean `state.in-memory`?
+        c.yaml:12:3: warning M034: there is no component type `state.redis2`
+            known are `state.in-memory`, `state.mainstay`
+        c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
+            write v1
+        c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
+        c.yaml:38:3: error M018: there is a component `k` at c.yaml:32 already
+            apps use a component by its name: give each its own
+    "#]]);
+}
+
+#[test]
+fn settings_that_cannot_be_are_told_with_their_place() {
+    let file = [
+        component(
+            "e",
+            "state.in-memory",
+            "  metadata:
+  - { name: keyPrefix, value: a||b }
+",
+        ),
+        component(
+            "f",
+            "state.in-memory",
+            "  metadata:
+  - { name: keyPrefx, value: name }
+  - { name: secondaryEncryptionKey, value: x }
+",
+        ),
+        component(
+            "g",
+            "state.in-memory",
+            "  metadata:\n  - { name: x, value: 1, envRef: PREFIX }\n",
+        ),
+        component(
+            "h",
+            "state.in-memory",
+            "  metadata:\n  - { name: x, envRef: NOT_SET }\n  - { name: y, envRef: DAPR_API_TOKEN }\n",
+        ),
+        component(
+            "i",
+            "state.in-memory",
+            "  metadata:\n  - { name: primaryEncryptionKey, secretKeyRef: { name: k } }\n",
+        ),
+        component(
+            "j",
+            "state.in-memory",
+            "  metadata:\n  - { name: keyPrefix, secretKeyRef: { name: k } }\nauth: { secretStore: s }\n",
+        ),
+    ]
+    .concat();
+    check(Home::System, &file, expect![[r#"
+        g state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        h state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        i state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        j state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+        c.yaml:25:5: error M022: `x` has more than one value
+            give exactly one of `value`, `envRef` and `secretKeyRef`
+        c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
+            set it in the environment of Mainstay
+        c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for components
+            choose another variable
+        c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the component no secret store
+            add `auth: { secretStore: NAME }`
+        c.yaml:8:5: error M009: input key/keyPrefix 'a||b' can't contain '||'
+            write appid, name, namespace, none, or a text of your own
+        c.yaml:17:5: error M009: there is a `secondaryEncryptionKey` and no `primaryEncryptionKey`
+            the primary key is the one that seals
+        c.yaml:50:5: error M009: `keyPrefix` is no secret: write its value here
+            only keys and passwords come from a secret store
+    "#]]);
+}
+
+#[test]
+fn a_sidecar_has_no_store() {
+    check(
+        Home::Sidecar,
+        &component("s", "state.mainstay", ""),
+        expect![[r#"
+            c.yaml:6:3: error M031: a sidecar has no store of its own for `s`
+                run the system with `mainstay run`, or choose another type
+        "#]],
+    );
+}

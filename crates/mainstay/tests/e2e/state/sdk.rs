@@ -1,0 +1,122 @@
+//! Unmodified official SDKs.
+
+use dapr::Client;
+use dapr::client::{ClientOptions, TonicClientWithAuth};
+use dapr::dapr::proto::common::v1::{Etag, StateItem};
+
+use super::{COMPONENTS, STORES, WITHOUT_QUERY};
+use crate::harness::System;
+use crate::sdk::{all_is_well, program};
+use crate::tools;
+
+/// A system whose only app runs a program to its end.
+async fn runs(language: &str, name: &str, node_path: &str) {
+    let manifest = format!(
+        r#"
+resources: resources
+apps:
+  # The system lives until it is told how the caller ended.
+  keeper: {{ command: [testapp] }}
+  caller:
+    command: ["{language}", "{program}"]
+    env: {{ STORES: "{STORES}", WITHOUT_QUERY: "{WITHOUT_QUERY}", DAPR_HEALTH_TIMEOUT: 30, NODE_PATH: "{node_path}" }}
+    restart: never
+"#,
+        program = program(name).display(),
+    );
+    let system = System::with(&manifest)
+        .file("resources/state.yaml", COMPONENTS)
+        .launch();
+    all_is_well(&system, &["caller"]).await;
+}
+
+#[tokio::test]
+async fn the_python_sdk_keeps_state() {
+    let Some(sdks) = tools::sdks() else { return };
+    runs(sdks.python.to_str().expect("text"), "state.py", "").await;
+}
+
+#[tokio::test]
+async fn the_javascript_sdk_keeps_state() {
+    let Some(sdks) = tools::sdks() else { return };
+    runs("node", "state.cjs", sdks.node_path.to_str().expect("text")).await;
+}
+
+async fn connect(system: &System) -> Client<TonicClientWithAuth> {
+    let address = format!("http://{}", system.api_address("app").await);
+    let token = system.api_token("app").await;
+    let options = ClientOptions::new().with_address(address).with_api_token(&token);
+    Client::from_options(options).await.expect("it connects")
+}
+
+fn item(key: &str, value: &str) -> StateItem {
+    StateItem {
+        key: key.to_owned(),
+        value: value.as_bytes().to_vec(),
+        ..StateItem::default()
+    }
+}
+
+#[tokio::test]
+async fn the_rust_sdk_keeps_state() {
+    let system = System::with("resources: resources\napps: { app: { command: [testapp], ingress: {} } }")
+        .file("resources/state.yaml", COMPONENTS)
+        .start()
+        .await;
+    let mut client = connect(&system).await;
+    for store in STORES.split(',') {
+        let saved = client
+            .save_state(store, "a", b"1".to_vec(), None, None, None)
+            .await;
+        saved.expect("it is saved");
+        let read = client.get_state(store, "a", None).await.expect("it is read");
+        assert_eq!(read.data, b"1");
+        let etag = |value: &str| {
+            Some(Etag {
+                value: value.to_owned(),
+            })
+        };
+        let replaced = client
+            .save_state(store, "a", b"2".to_vec(), etag(&read.etag), None, None)
+            .await;
+        replaced.expect("the right ETag");
+        let late = client
+            .save_state(store, "a", b"3".to_vec(), etag(&read.etag), None, None)
+            .await;
+        assert!(format!("{late:?}").contains("Aborted"), "{late:?}");
+        let many = vec![item("b", "{\"n\":1}"), item("c", "3")];
+        client.save_bulk_states(store, many).await.expect("all are saved");
+        if !WITHOUT_QUERY.split(',').any(|without| without == store) {
+            let query = serde_json::json!({ "filter": { "EQ": { "n": 1 } } });
+            let found = client
+                .query_state_alpha1(store, query, None)
+                .await
+                .expect("an answer");
+            assert_eq!(found.results[0].key, "b");
+        }
+        let gone = vec![("a".to_owned(), Vec::new()), ("b".to_owned(), Vec::new())];
+        client
+            .delete_bulk_state(store.to_owned(), gone)
+            .await
+            .expect("they are deleted");
+        client
+            .delete_state(store, "c", None)
+            .await
+            .expect("it is deleted");
+        for key in ["a", "b", "c"] {
+            assert!(
+                client
+                    .get_state(store, key, None)
+                    .await
+                    .expect("an answer")
+                    .data
+                    .is_empty()
+            );
+        }
+    }
+    let others = client.get_state("private", "a", None).await;
+    assert!(
+        format!("{others:?}").contains("state store private is not found"),
+        "{others:?}"
+    );
+}
