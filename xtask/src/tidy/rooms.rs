@@ -48,6 +48,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-lock",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -173,7 +178,7 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "base and policy do no I/O and know no runtime, HTTP or JSON",
     },
     Purity {
-        rooms: &["mainstay-state"],
+        rooms: &["mainstay-state", "mainstay-lock"],
         free_of: &["hyper", "http", "http-body", "tonic", "rustls"],
         reason: "a building block knows no wire",
     },
