@@ -53,6 +53,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-configuration",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -178,7 +183,7 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "base and policy do no I/O and know no runtime, HTTP or JSON",
     },
     Purity {
-        rooms: &["mainstay-state", "mainstay-lock"],
+        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration"],
         free_of: &["hyper", "http", "http-body", "tonic", "rustls"],
         reason: "a building block knows no wire",
     },
