@@ -17,6 +17,8 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-api",
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-configuration",
+            "mainstay-lock",
             "mainstay-state",
             "mainstay-store",
             "mainstay-policy",
@@ -29,6 +31,8 @@ pub(crate) const ROOMS: &[Room] = &[
         uses: &[
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-configuration",
+            "mainstay-lock",
             "mainstay-state",
             "mainstay-policy",
             "mainstay-base",
@@ -47,6 +51,16 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-state",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-lock",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-configuration",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },
@@ -177,7 +191,7 @@ pub(crate) const PURITIES: &[Purity] = &[
     },
     Purity {
         // TLS comes with the store, for its database; naming it is fenced.
-        rooms: &["mainstay-state"],
+        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration"],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire",
     },
