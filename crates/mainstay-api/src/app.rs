@@ -7,15 +7,17 @@ use std::time::Duration;
 
 use ::http::header::{HeaderMap, HeaderName};
 use ::http::{HeaderValue, Request, Response};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use mainstay_base::AppId;
 use mainstay_mesh::{AppProtocol, Body, Caller, Mesh};
 
 use crate::listener::{self, Handler};
-use crate::metrics::ServerKind;
+use crate::metrics::{Refusal, ServerKind};
+use crate::operations::configuration::Subscriptions;
 use crate::operations::invoke::Invoker;
 use crate::operations::metadata::Notes;
-use crate::{AppToken, Blocks, Limits, Metrics, Server, grpc, http};
+use crate::{AppToken, Blocks, Limits, Metrics, Server, body, grpc, http};
 
 /// The header and metadata key in which an app shows its token.
 pub(crate) static API_TOKEN: HeaderName = HeaderName::from_static("dapr-api-token");
@@ -52,6 +54,8 @@ pub struct AppServerOptions {
 pub struct AppMetadata {
     /// The port it listens on, where it is the same for all replicas.
     pub port: Option<u16>,
+    /// Whether it can be called; one that cannot is told of nothing.
+    pub is_callable: bool,
     /// What it speaks.
     pub protocol: AppProtocol,
     /// Where Mainstay reaches it; `127.0.0.1` when absent.
@@ -83,6 +87,7 @@ pub struct HealthCheck {
 pub(crate) struct App {
     pub(crate) options: AppServerOptions,
     pub(crate) invoker: Invoker,
+    pub(crate) subscriptions: Subscriptions,
 }
 
 impl App {
@@ -97,8 +102,20 @@ impl App {
                 limits: options.limits.clone(),
                 mesh,
             },
+            subscriptions: Subscriptions::default(),
             options,
         })
+    }
+
+    /// Reads the body of a request whole; the answer to one that cannot be read.
+    pub(crate) async fn read(&self, body: Body) -> Result<Bytes, Response<Body>> {
+        let limits = &self.options.limits;
+        body::read(body, limits.body_bytes, limits.body_timeout)
+            .await
+            .map_err(|error| {
+                self.options.metrics.refuse(ServerKind::App, Refusal::Body);
+                error.answer()
+            })
     }
 
     /// Whether a request shows the token, where one is asked for.

@@ -3,13 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mainstay_configuration::ConfigurationStore;
+use mainstay_lock::LockStore;
 use mainstay_state::{InvalidKey, KeyPrefix, Scope, StateStore};
+
+/// The capabilities of components that have none to tell of.
+const NOTHING_SPECIAL: &[&str] = &[];
 
 /// The components of one app.
 #[derive(Clone, Debug, Default)]
 pub struct Blocks {
     /// State components.
     pub state: BTreeMap<String, StateComponent>,
+    /// Lock components.
+    pub locks: BTreeMap<String, LockComponent>,
+    /// Configuration components.
+    pub configuration: BTreeMap<String, ConfigurationComponent>,
 }
 
 /// A component as the metadata API lists it.
@@ -34,6 +43,26 @@ pub struct StateComponent {
     pub namespace: String,
 }
 
+/// A lock component.
+#[derive(Clone, Debug)]
+pub struct LockComponent {
+    /// What it is.
+    pub about: About,
+    /// What it keeps.
+    pub store: Arc<dyn LockStore>,
+    /// What stands before the resources of its users.
+    pub prefix: mainstay_lock::KeyPrefix,
+}
+
+/// A configuration component.
+#[derive(Clone, Debug)]
+pub struct ConfigurationComponent {
+    /// What it is.
+    pub about: About,
+    /// What it keeps.
+    pub store: Arc<dyn ConfigurationStore>,
+}
+
 /// A state component as one app sees it: with its own keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AppState<'a> {
@@ -51,10 +80,18 @@ impl Blocks {
 
     /// What the metadata API lists: name, what it is, what it can do.
     pub(crate) fn list(&self) -> impl Iterator<Item = (&str, &About, &'static [&'static str])> {
-        self.state.iter().map(|(name, component)| {
+        let state = self.state.iter().map(|(name, component)| {
             let capabilities = component.store.features().capabilities();
             (name.as_str(), &component.about, capabilities)
-        })
+        });
+        let locks = self
+            .locks
+            .iter()
+            .map(|(name, component)| (name, &component.about));
+        let configuration = self.configuration.iter();
+        let configuration = configuration.map(|(name, component)| (name, &component.about));
+        let others = locks.chain(configuration);
+        state.chain(others.map(|(name, about)| (name.as_str(), about, NOTHING_SPECIAL)))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a client is told of what went wrong, over HTTP and over gRPC: here for calls, beneath for building blocks.
 
 mod api_error;
+pub(crate) mod configuration;
 mod details;
+pub(crate) mod lock;
 pub(crate) mod state;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use tonic::{Code, Status};
 
 use crate::reply;
 
+use self::api_error::statuses;
 pub(crate) use self::api_error::{ApiError, Detail};
 
 /// Dapr's code for everything that goes wrong in an invocation.

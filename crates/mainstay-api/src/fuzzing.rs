@@ -37,6 +37,7 @@ pub fn invocation(request: &str) {
     assert!(!invocation.id.is_empty(), "a callee without a name");
     match &invocation.target {
         Target::Name(name) => assert!(!name.is_empty(), "a callee without a name"),
+        Target::Replica(replica) => unreachable!("nobody can name {replica}"),
         Target::Url(url) => assert!(url.starts_with("http://") || url.starts_with("https://"), "{url}"),
     }
     let passed_on = invocation.path_and_query.as_str();

@@ -8,6 +8,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::{HeaderValue, Request, Response, Uri, Version};
 use mainstay_mesh::{Body, Protocol};
 use prost::Message;
+use tonic::codegen::tokio_stream::Stream;
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
@@ -19,6 +20,8 @@ use crate::metrics::{Refusal, ServerKind};
 use crate::operations::metadata;
 use crate::step::{Step, Told};
 
+mod configuration;
+mod lock;
 mod runtime_metadata;
 mod state;
 
@@ -91,7 +94,15 @@ fn proxy(app: &App, mut request: Request<Body>) -> Result<Step, Status> {
 
 /// Answers a call of Dapr's own service.
 async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body> {
-    match state::serve(app, method, request).await {
+    let request = match state::serve(app, method, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
+    let request = match lock::serve(app, method, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
+    match configuration::serve(app, method, request).await {
         Ok(response) => response,
         Err(request) => serve_runtime(app, method, request).await,
     }
@@ -169,11 +180,58 @@ where
     Out: Message + Default + Send + 'static,
     F: Future<Output = Result<tonic::Response<Out>, Status>> + Send,
 {
+    let request = match whole(app, request).await {
+        Ok(request) => request,
+        Err(status) => return status.into_http(),
+    };
+    let response = server::<In, Out>(app).unary(Operation(operation), request).await;
+    response.map(Body::boxed)
+}
+
+/// Decodes one message, calls `operation`, encodes what its stream gives.
+async fn streaming<In, Out, E, S, F>(
+    app: &App,
+    request: Request<Body>,
+    operation: impl Fn(In) -> F,
+) -> Response<Body>
+where
+    In: Message + Default + Send + 'static,
+    Out: Message + Default + Send + 'static,
+    E: Into<Status>,
+    S: Stream<Item = Result<Out, Status>> + Send + 'static,
+    F: Future<Output = Result<S, E>> + Send,
+{
+    let request = match whole(app, request).await {
+        Ok(request) => request,
+        Err(status) => return status.into_http(),
+    };
+    let operation = |request: tonic::Request<In>| {
+        let answer = operation(request.into_inner());
+        async move { answer.await.map(tonic::Response::new).map_err(Into::into) }
+    };
+    let mut server = server::<In, Out>(app);
+    let response = server.server_streaming(Operation(operation), request).await;
+    response.map(Body::boxed)
+}
+
+fn server<In, Out>(app: &App) -> tonic::server::Grpc<ProstCodec<Out, In>>
+where
+    In: Message + Default + Send + 'static,
+    Out: Message + Default + Send + 'static,
+{
+    let limit_bytes = app.options.limits.body_bytes;
+    tonic::server::Grpc::new(ProstCodec::default())
+        .max_decoding_message_size(limit_bytes)
+        .max_encoding_message_size(limit_bytes)
+}
+
+/// The request with its body read.
+async fn whole(app: &App, request: Request<Body>) -> Result<Request<Body>, Status> {
     let limits = &app.options.limits;
     let (head, body) = request.into_parts();
     // The frame of a message is five bytes.
-    let body = match body::read(body, limits.body_bytes + 5, limits.body_timeout).await {
-        Ok(bytes) => Body::full(bytes),
+    match body::read(body, limits.body_bytes + 5, limits.body_timeout).await {
+        Ok(bytes) => Ok(Request::from_parts(head, Body::full(bytes))),
         Err(error) => {
             app.options.metrics.refuse(ServerKind::App, Refusal::Body);
             let code = match error {
@@ -181,23 +239,15 @@ where
                 BodyError::Timeout(_) => Code::DeadlineExceeded,
                 BodyError::Broken(_) => Code::Cancelled,
             };
-            return Status::new(code, error.to_string()).into_http();
+            Err(Status::new(code, error.to_string()))
         }
-    };
-    let codec: ProstCodec<Out, In> = ProstCodec::default();
-    let mut grpc = tonic::server::Grpc::new(codec)
-        .max_decoding_message_size(limits.body_bytes)
-        .max_encoding_message_size(limits.body_bytes);
-    let response = grpc
-        .unary(Unary(operation), Request::from_parts(head, body))
-        .await;
-    response.map(Body::boxed)
+    }
 }
 
 /// A function as tonic wants it.
-struct Unary<O>(O);
+struct Operation<O>(O);
 
-impl<O, F, In, Out> tower_service::Service<tonic::Request<In>> for Unary<O>
+impl<O, F, In, Out> tower_service::Service<tonic::Request<In>> for Operation<O>
 where
     O: Fn(tonic::Request<In>) -> F,
     F: Future<Output = Result<tonic::Response<Out>, Status>>,

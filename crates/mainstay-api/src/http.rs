@@ -1,5 +1,7 @@
 //! Dapr's HTTP API: routes, decoding, encoding.
 
+mod configuration;
+mod lock;
 pub(crate) mod path;
 mod query;
 pub(crate) mod route;
@@ -20,7 +22,7 @@ use crate::metrics::{Refusal, ServerKind};
 use crate::operations::invoke::InvokeError;
 use crate::operations::metadata;
 use crate::step::{Step, Told};
-use crate::{body, errors, reply};
+use crate::{errors, reply};
 
 /// Decides about one request on the Dapr API.
 pub(crate) fn decide(app: &Arc<App>, mut request: Request<Body>) -> Step {
@@ -117,6 +119,11 @@ fn fixed(app: &Arc<App>, route: Route, request: Request<Body>) -> Step {
             (options.shutdown)();
             reply::empty(StatusCode::NO_CONTENT)
         }
+        Route::Configuration(route) => {
+            let query = request.uri().query().map(str::to_owned);
+            return Step::run(configuration::serve(Arc::clone(app), route, query));
+        }
+        Route::Lock(route) => return Step::run(lock::serve(Arc::clone(app), route, request)),
         Route::State(route) => return Step::run(state::serve(Arc::clone(app), route, request)),
         Route::Unconfigured(block) => block.answer(request.uri().query()),
         // Whatever is called through us can be called as soon as this is served.
@@ -139,13 +146,9 @@ fn healthz(app: &App, query: Option<&str>) -> Response<Body> {
 }
 
 async fn set_metadata(app: &App, key: &str, body: Body) -> Response<Body> {
-    let limits = &app.options.limits;
-    let value = match body::read(body, limits.body_bytes, limits.body_timeout).await {
+    let value = match app.read(body).await {
         Ok(value) => String::from_utf8_lossy(&value).into_owned(),
-        Err(error) => {
-            app.options.metrics.refuse(ServerKind::App, Refusal::Body);
-            return error.answer();
-        }
+        Err(answer) => return answer,
     };
     match app.options.metadata.notes.set(key, value) {
         Ok(()) => reply::empty(StatusCode::NO_CONTENT),

@@ -10,6 +10,9 @@ use crate::wire::Problem;
 /// The header that tells which of the mesh's reasons kept a call from an answer.
 pub(crate) static REASON: HeaderName = HeaderName::from_static("mainstay-reason");
 
+/// The header, and the metadata of gRPC, that tells which grant of a lock this is.
+pub(crate) static FENCING_TOKEN: HeaderName = HeaderName::from_static("mainstay-fencing-token");
+
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// An answer without a body.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response, StatusCode, Version};
-use mainstay_base::{Clock, Timestamp};
+use mainstay_base::{Clock, ReplicaId, Timestamp};
 use mainstay_policy::Outcome;
 use tokio::time::timeout_at;
 
@@ -43,6 +43,8 @@ pub struct Call {
 pub enum Target {
     /// An app or an external service of the manifest, by name.
     Name(String),
+    /// One replica of an app and no other: what every replica has to hear is told to each.
+    Replica(ReplicaId),
     /// An absolute URL (Dapr's `http(s)://host` form); must lie under an external service's URL.
     Url(String),
 }
@@ -101,8 +103,14 @@ impl Mesh {
 impl Inner {
     /// Identifies the caller and resolves the target: an edge that the topology allows.
     fn begin(&self, call: Call) -> Result<Box<Flow>, CallError> {
+        let mut only = None;
         let (edge, path) = match &call.target {
             Target::Name(name) => (self.directory.resolve(&call.caller.state, name)?, None),
+            Target::Replica(replica) => {
+                only = Some(replica.index);
+                let edge = self.directory.resolve(&call.caller.state, replica.app.as_str())?;
+                (edge, None)
+            }
             Target::Url(url) => {
                 let external = self.directory.external_at(url);
                 let (name, path) = external.ok_or_else(|| CallError::unknown_target(url))?;
@@ -113,7 +121,9 @@ impl Inner {
         let now = self.clock.now();
         let outgoing = Outgoing::new(call, &edge, path.as_deref(), now)?;
         // Boxed, so that the future of the call, which its server moves about, stays small.
-        Ok(Box::new(Flow::new(edge, outgoing, now)))
+        let mut flow = Box::new(Flow::new(edge, outgoing, now));
+        flow.only = only;
+        Ok(flow)
     }
 
     /// Makes a call and keeps its books.
@@ -243,7 +253,7 @@ impl Inner {
     /// Begins an attempt at the best replica. While there is none, waits for one.
     async fn pick(&self, flow: &mut Flow, record: &mut CallRecord) -> Result<AttemptRecord, CallError> {
         loop {
-            match flow.edge.callee.choose(&flow.tried, flow.now) {
+            match flow.edge.callee.choose(&flow.tried, flow.only, flow.now) {
                 Choice::Chosen { replica, probe } => {
                     flow.attempts += 1;
                     return Ok(self.start(flow, (replica, probe), flow.now));
@@ -254,6 +264,7 @@ impl Inner {
                     record.leave();
                     self.admit(flow, record).await?;
                 }
+                Choice::None if flow.only.is_some() => return Err(flow.error(Reason::NoReplica)),
                 Choice::None => {
                     let until = flow.now + flow.replica_wait();
                     let until = self.clock.instant(flow.deadlines.effective.moment().min(until));

@@ -60,9 +60,12 @@ pub(crate) enum Choice {
 impl Callee {
     /// Chooses a replica: one whose time to be tried again has come; else the better of two drawn at random; else any
     /// that has a place. Those that were `tried` come last but for those left out, which nobody gets while there are
-    /// others.
-    pub(crate) fn choose(&self, tried: &Tried, now: Timestamp) -> Choice {
+    /// others. When `only` one is meant, it is that one or none.
+    pub(crate) fn choose(&self, tried: &Tried, only: Option<u32>, now: Timestamp) -> Choice {
         let replicas = self.state.replicas.load();
+        if let Some(index) = only {
+            return the_one(&replicas, index);
+        }
         if replicas.is_empty() {
             return Choice::None;
         }
@@ -109,6 +112,18 @@ impl Callee {
 }
 
 /// A replica that was left out for long enough and that nobody else is trying.
+/// The replica of this index, whatever it costs.
+fn the_one(replicas: &[Arc<Replica>], index: u32) -> Choice {
+    match replicas.iter().find(|replica| replica.id.index == index) {
+        Some(replica) if replica.limiter.try_start() => Choice::Chosen {
+            replica: replica.clone(),
+            probe: false,
+        },
+        Some(_) => Choice::Full,
+        None => Choice::None,
+    }
+}
+
 fn due_probe(replicas: &[Arc<Replica>], tried: &Tried, now: Timestamp) -> Option<Arc<Replica>> {
     let due = |replica: &&Arc<Replica>| {
         replica.ejection.standing(now) == Standing::ProbeDue

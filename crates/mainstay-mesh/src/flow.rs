@@ -31,6 +31,8 @@ const MAX_MOVED: u32 = 3;
 pub(crate) struct Flow {
     pub(crate) edge: Arc<Edge>,
     pub(crate) outgoing: Outgoing,
+    /// The index of the only replica that is meant, if one is.
+    pub(crate) only: Option<u32>,
     pub(crate) started: Timestamp,
     /// The clock when it was last read. It need not be read again before something was waited for.
     pub(crate) now: Timestamp,
@@ -54,6 +56,7 @@ impl Flow {
             now,
             edge,
             outgoing,
+            only: None,
             tried: Tried::default(),
             attempts: 0,
             number: 0,

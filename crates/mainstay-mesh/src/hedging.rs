@@ -60,10 +60,10 @@ impl Inner {
         let now = self.clock.now();
         let callee = flow.edge.callee.clone();
         let hedge = flow.edge.state.hedge.as_ref()?;
-        if !callee.has_untried(&flow.tried, now) || !hedge.withdraw(now) {
+        if flow.only.is_some() || !callee.has_untried(&flow.tried, now) || !hedge.withdraw(now) {
             return None;
         }
-        match callee.choose(&flow.tried, now) {
+        match callee.choose(&flow.tried, None, now) {
             Choice::Chosen { replica, probe } if !flow.tried.contains(&replica) => {
                 Some(self.start(flow, (replica, probe), now))
             }

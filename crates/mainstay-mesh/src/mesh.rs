@@ -131,6 +131,20 @@ impl Mesh {
         entries.callees.get(name).and_then(|callee| callee.protocol)
     }
 
+    /// The replicas of an app that take traffic now, in no order; none for an external service and an unknown name.
+    pub fn replicas(&self, name: &str) -> Vec<ReplicaId> {
+        let entries = self.inner.directory.entries();
+        let Some(callee) = entries
+            .callees
+            .get(name)
+            .filter(|callee| callee.protocol.is_some())
+        else {
+            return Vec::new();
+        };
+        let replicas = callee.state.replicas.load();
+        replicas.iter().map(|replica| replica.id.clone()).collect()
+    }
+
     /// The caller called `app`; `None` when the topology has no such caller.
     pub fn caller(&self, app: &AppId) -> Option<Caller> {
         let state = self.inner.directory.entries().callers.get(app).cloned()?;

@@ -2,6 +2,7 @@
 //! opened when the system starts.
 
 mod kinds;
+mod locks;
 mod opened;
 mod settings;
 mod state;
@@ -13,13 +14,11 @@ use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::resources;
 
 use self::kinds::Kind;
+use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
 use self::settings::Settings;
 use self::state::StatePlan;
 pub(crate) use self::store::StorePlan;
-
-/// The component of each building block that is there without a file.
-const DEFAULT_STATE: &str = "statestore";
 
 /// Where components live: what is there by default, and whether there is a store to put things into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +34,8 @@ pub(crate) enum Home {
 pub(crate) struct Planned {
     /// Its name.
     pub(crate) name: String,
-    /// Its type, `state.redis`.
-    pub(crate) kind: &'static str,
+    /// Its type.
+    kind: Kind,
     /// The version of the type.
     version: String,
     /// Apps that may use it; all when empty.
@@ -50,6 +49,8 @@ pub(crate) struct Planned {
 /// What a component is, by its building block.
 #[derive(Clone, Debug)]
 enum Plan {
+    Configuration,
+    Locks(LockPlan),
     State(StatePlan),
 }
 
@@ -76,13 +77,13 @@ pub(crate) fn plan(
         seen.insert(component.name.clone(), component.place.clone());
         planned.extend(plan_one(component, home, diagnostics));
     }
-    let has_state = planned.iter().any(|one| matches!(one.plan, Plan::State(_)));
-    if home == Home::System && !has_state && !seen.contains_key(DEFAULT_STATE) {
-        planned.push(Planned::by_default(
-            DEFAULT_STATE,
-            kinds::STATE_MAINSTAY,
-            Plan::State(StatePlan::stored()),
-        ));
+    if home == Home::System {
+        for (name, kind) in kinds::DEFAULTS {
+            let declared = planned.iter().any(|one| one.kind.is_like(kind));
+            if !declared && !seen.contains_key(name) {
+                planned.push(Planned::by_default(name, kind));
+            }
+        }
     }
     planned
 }
@@ -91,11 +92,13 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
     let kind = Kind::of(&component, home, diagnostics)?;
     let mut settings = Settings::new(&component, diagnostics);
     let plan = match kind {
+        Kind::Configuration => Plan::Configuration,
+        Kind::Locks(engine) => Plan::Locks(LockPlan::read(engine, &mut settings)?),
         Kind::State(engine) => Plan::State(StatePlan::read(engine, &mut settings)?),
     };
     settings.finish();
     Some(Planned {
-        kind: kind.name(),
+        kind,
         name: component.name,
         version: component.version,
         scopes: component.scopes,
@@ -110,7 +113,12 @@ pub(crate) fn namespace() -> String {
 }
 
 impl Planned {
-    fn by_default(name: &str, kind: &'static str, plan: Plan) -> Self {
+    fn by_default(name: &str, kind: Kind) -> Self {
+        let plan = match kind {
+            Kind::Configuration => Plan::Configuration,
+            Kind::Locks(engine) => Plan::Locks(LockPlan::new(engine)),
+            Kind::State(engine) => Plan::State(StatePlan::new(engine)),
+        };
         Self {
             name: name.to_owned(),
             kind,

@@ -37,7 +37,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-policy",
             "mainstay-base",
         ],
-        tests_use: &[],
+        tests_use: &["mainstay-store"],
     },
     Room {
         name: "mainstay-host",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, Response, StatusCode};
+use mainstay_base::ErrorKind;
 use mainstay_mesh::Body;
 use serde_json::{Value, json};
 use tonic::metadata::MetadataValue;
@@ -12,6 +13,9 @@ use tonic::{Code, Status};
 use super::details::{self, DOMAIN};
 use super::whole_seconds;
 use crate::reply;
+
+/// When to come back to a component that has too much to do.
+const COME_BACK: Duration = Duration::from_secs(1);
 
 /// What a client is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,9 +88,9 @@ impl ApiError {
         self
     }
 
-    /// With the time after which to try again.
-    pub(crate) fn retry_after(mut self, after: Duration) -> Self {
-        self.retry_after = Some(after);
+    /// With the time after which to come back, when what was asked has too much to do.
+    pub(crate) fn overload(mut self, kind: ErrorKind) -> Self {
+        self.retry_after = (kind == ErrorKind::Overloaded).then_some(COME_BACK);
         self
     }
 
@@ -123,6 +127,25 @@ impl ApiError {
                 .insert("grpc-retry-pushback-ms", MetadataValue::from(millis));
         }
         status
+    }
+}
+
+/// The statuses of what Dapr's components do not know and ours do.
+pub(super) const fn statuses(kind: ErrorKind) -> (StatusCode, Code) {
+    match kind {
+        ErrorKind::InvalidArgument => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
+        ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument),
+        ErrorKind::NotFound => (StatusCode::NOT_FOUND, Code::NotFound),
+        ErrorKind::PermissionDenied => (StatusCode::FORBIDDEN, Code::PermissionDenied),
+        ErrorKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Code::ResourceExhausted),
+        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+        ErrorKind::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
+        // As Dapr tells everything that goes wrong in a component.
+        ErrorKind::FailedPrecondition
+        | ErrorKind::Unauthenticated
+        | ErrorKind::Cancelled
+        | ErrorKind::Unimplemented
+        | ErrorKind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
     }
 }
 

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use mainstay_base::ErrorKind;
 use mainstay_state::{InvalidKey, StateError};
 use tonic::Code;
 
 use super::{ApiError, Detail};
-
-/// When to come back to a component that has too much to do.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What failed. Each has Dapr's code and its own words.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +91,7 @@ pub(crate) fn failed(what: Failed<'_>, store: &str, error: &StateError) -> ApiEr
         _ => {
             let (status, grpc) = statuses(error);
             let (code, message) = what.told(store, &error.to_string());
-            overload(ApiError::basic(status, grpc, code, message), error)
+            ApiError::basic(status, grpc, code, message).overload(error.kind())
         }
     }
 }
@@ -131,33 +127,17 @@ fn query_failed(store: &str, error: &StateError) -> ApiError {
         StateError::QueryEncrypted => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
         error => statuses(error),
     };
-    let told = ApiError::new(status, grpc, code, message)
+    ApiError::new(status, grpc, code, message)
         .detail(Detail::Resource("state", store.to_owned()))
-        .detail(Detail::Info("DAPR_STATE_QUERY_FAILED", Vec::new()));
-    overload(told, error)
+        .detail(Detail::Info("DAPR_STATE_QUERY_FAILED", Vec::new()))
+        .overload(error.kind())
 }
 
-/// What Dapr's components cannot do is told as Dapr does; what they do not know keeps its meaning.
 fn statuses(error: &StateError) -> (StatusCode, Code) {
-    match error.kind() {
-        ErrorKind::FailedPrecondition if matches!(error, StateError::EtagMismatch { .. }) => {
-            (StatusCode::CONFLICT, Code::Aborted)
-        }
-        ErrorKind::InvalidArgument => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
-        ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument),
-        ErrorKind::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, Code::ResourceExhausted),
-        ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
-        ErrorKind::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
+    if matches!(error, StateError::EtagMismatch { .. }) {
+        return (StatusCode::CONFLICT, Code::Aborted);
     }
-}
-
-fn overload(told: ApiError, error: &StateError) -> ApiError {
-    if error.kind() == ErrorKind::Overloaded {
-        told.retry_after(RETRY_AFTER)
-    } else {
-        told
-    }
+    super::statuses(error.kind())
 }
 
 impl Failed<'_> {

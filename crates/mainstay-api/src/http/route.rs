@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use super::configuration::{self, ConfigurationRoute};
+use super::lock::LockRoute;
 use super::path::{self, InvalidEscape, Plus};
 use super::state::{Ask, StateRoute};
 use super::unconfigured::{self, Unconfigured};
@@ -19,6 +21,10 @@ pub(crate) enum Route {
     SetMetadata(String),
     /// `POST shutdown`.
     Shutdown,
+    /// A configuration component.
+    Configuration(ConfigurationRoute),
+    /// A lock component.
+    Lock(LockRoute),
     /// A state component.
     State(StateRoute),
     /// A building block that does not exist here.
@@ -65,6 +71,13 @@ impl Route {
         if let Some(route) = state(method, segments)? {
             return Ok(Self::State(route));
         }
+        if let ("POST", [b"v1.0-alpha1", verb @ (b"lock" | b"unlock"), store]) = (method.as_str(), segments) {
+            let (store, unlock) = (parameter(store)?, *verb == b"unlock");
+            return Ok(Self::Lock(LockRoute { store, unlock }));
+        }
+        if let Some(route) = configuration(method, segments)? {
+            return Ok(Self::Configuration(route));
+        }
         let unconfigured = unconfigured::find(method, segments)?;
         Ok(unconfigured.map_or(Self::Invoke, Self::Unconfigured))
     }
@@ -83,6 +96,22 @@ fn state(method: &Method, segments: &[&[u8]]) -> Result<Option<StateRoute>, Inva
     };
     let store = parameter(store)?;
     Ok(Some(StateRoute { store, ask }))
+}
+
+/// The configuration component that a route belongs to, and what is asked of it.
+fn configuration(method: &Method, segments: &[&[u8]]) -> Result<Option<ConfigurationRoute>, InvalidEscape> {
+    use configuration::Ask;
+    let ("GET", [b"v1.0" | b"v1.0-alpha1", b"configuration", rest @ ..]) = (method.as_str(), segments) else {
+        return Ok(None);
+    };
+    let (store, ask) = match rest {
+        [store] => (store, Ask::Get),
+        [store, b"subscribe"] => (store, Ask::Subscribe),
+        [store, id, b"unsubscribe"] => (store, Ask::Unsubscribe(parameter(id)?)),
+        _ => return Ok(None),
+    };
+    let store = parameter(store)?;
+    Ok(Some(ConfigurationRoute { store, ask }))
 }
 
 /// A part of the path that is a name. Dapr decodes it as a query is decoded.

@@ -16,9 +16,8 @@ use super::query::Parameters;
 use crate::app::App;
 use crate::blocks::AppState;
 use crate::errors::{ApiError, state as errors};
-use crate::metrics::{Refusal, ServerKind};
 use crate::operations::state::{self, BulkItem, Change, Metadata, Removal, Step};
-use crate::{body, reply};
+use crate::reply;
 
 /// What is asked of a state component, by method and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,16 +49,10 @@ pub(super) async fn serve(app: Arc<App>, route: StateRoute, request: Request<Bod
     // A component that does not exist is told before the body is read.
     let answer = match component(&app, &route) {
         Err(error) => Err(error),
-        Ok(state) => {
-            let limits = &app.options.limits;
-            match body::read(body, limits.body_bytes, limits.body_timeout).await {
-                Err(error) => {
-                    app.options.metrics.refuse(ServerKind::App, Refusal::Body);
-                    return error.answer();
-                }
-                Ok(body) => answer(state, &route.ask, &head, body).await,
-            }
-        }
+        Ok(state) => match app.read(body).await {
+            Err(answer) => return answer,
+            Ok(body) => answer(state, &route.ask, &head, body).await,
+        },
     };
     answer.unwrap_or_else(|error| error.response())
 }
@@ -197,7 +190,8 @@ struct WrittenStep<'a> {
     request: WrittenChange<'a>,
 }
 
-fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+/// Reads a body.
+pub(super) fn decode<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::malformed(format!("failed deserializing HTTP body: {error}")))
 }

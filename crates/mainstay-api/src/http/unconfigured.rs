@@ -20,10 +20,6 @@ pub(crate) enum Unconfigured {
     Binding(String),
     /// Secret store.
     Secrets,
-    /// Configuration store.
-    Configuration,
-    /// Lock store.
-    Lock,
     /// Cryptography.
     Crypto,
     /// Actors, workflows, jobs, conversation.
@@ -45,16 +41,6 @@ pub(super) fn find(method: &Method, segments: &[&[u8]]) -> Result<Option<Unconfi
         [b"v1.0", b"publish", pubsub, _, ..] if write => Unconfigured::PubSub(parameter(pubsub)?),
         [b"v1.0", b"bindings", name] if write => Unconfigured::Binding(parameter(name)?),
         [b"v1.0", b"secrets", _store, _key] if get => Unconfigured::Secrets,
-        [b"v1.0" | b"v1.0-alpha1", b"configuration", _store]
-        | [b"v1.0" | b"v1.0-alpha1", b"configuration", _store, b"subscribe"]
-        | [
-            b"v1.0" | b"v1.0-alpha1",
-            b"configuration",
-            _store,
-            _,
-            b"unsubscribe",
-        ] if get => Unconfigured::Configuration,
-        [b"v1.0-alpha1", b"lock" | b"unlock", _store] if post => Unconfigured::Lock,
         [b"v1.0-alpha1", b"crypto", _name, b"encrypt" | b"decrypt"] if put => Unconfigured::Crypto,
         [b"v1.0-alpha1", b"subtlecrypto", _name, _operation] if post => Unconfigured::Crypto,
         [
@@ -82,14 +68,6 @@ impl Unconfigured {
             Self::Secrets => {
                 let message = "secret store is not configured";
                 reply::problem(internal, "ERR_SECRET_STORES_NOT_CONFIGURED", message)
-            }
-            Self::Configuration => {
-                let message = "configuration stores not configured";
-                reply::problem(internal, "ERR_CONFIGURATION_STORE_NOT_CONFIGURED", message)
-            }
-            Self::Lock => {
-                let message = "lock store is not configured";
-                reply::problem(internal, "ERR_LOCK_STORE_NOT_CONFIGURED", message)
             }
             Self::Crypto => {
                 let message = "crypto providers not configured";

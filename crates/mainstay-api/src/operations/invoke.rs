@@ -48,6 +48,7 @@ impl Invoker {
     pub(crate) fn is_grpc_app(&self, target: &Target) -> bool {
         match target {
             Target::Name(name) => self.mesh.app_protocol(name) == Some(AppProtocol::Grpc),
+            Target::Replica(replica) => self.is_grpc_app(&Target::Name(replica.app.to_string())),
             Target::Url(_) => false,
         }
     }

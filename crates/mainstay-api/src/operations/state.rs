@@ -1,7 +1,6 @@
 //! State: what HTTP and gRPC ask of a component, in terms of neither.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use mainstay_state::query::{Query, QueryPage};
@@ -9,12 +8,10 @@ use mainstay_state::{
     Concurrency, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
 };
 
+use super::OPERATION_TIMEOUT;
 use crate::blocks::AppState;
 use crate::errors::ApiError;
 use crate::errors::state::{self as errors, Failed};
-
-/// How long a component may take for one operation.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The metadata that says how long a value lives, and the one that says what it is.
 const TTL: &str = "ttlInSeconds";

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use dapr::dapr::proto::common::v1::http_extension::Verb;
 use dapr::dapr::proto::common::v1::{HttpExtension, InvokeRequest, InvokeResponse};
-use dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
 use dapr::dapr::proto::runtime::v1::{
     GetMetadataRequest, GetWorkflowRequest, InvokeServiceRequest, SetMetadataRequest, ShutdownRequest,
 };
@@ -14,7 +13,6 @@ use http_body_util::BodyExt;
 use mainstay_mesh::{AppProtocol, Body};
 use prost::Message;
 use prost_types::Any;
-use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
@@ -29,11 +27,6 @@ struct ErrorInfo {
     domain: String,
     #[prost(map = "string, string", tag = "3")]
     metadata: HashMap<String, String>,
-}
-
-async fn client(front: &Front) -> DaprClient<Channel> {
-    let address = format!("http://{}", front.address);
-    in_time(DaprClient::connect(address)).await.unwrap()
 }
 
 fn invocation(id: &str, method: &str, extension: Option<(Verb, &str)>) -> InvokeServiceRequest {
@@ -70,7 +63,7 @@ fn error_info(status: &Status) -> ErrorInfo {
 #[tokio::test]
 async fn a_message_becomes_a_request_to_an_http_app() {
     let front = Front::start(&[Callee::http("back", echo().await)]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let mut request = Request::new(invocation("back", "a/b", Some((Verb::Put, "x=1"))));
     request.metadata_mut().insert("x-own", "kept".parse().unwrap());
     let answer = in_time(client.invoke_service(request)).await.unwrap();
@@ -104,7 +97,7 @@ async fn an_error_of_an_http_app_becomes_a_code_with_details() {
         response
     });
     let front = Front::start(&[Callee::http("back", back.await)]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let request = invocation("back", "orders/7", Some((Verb::Get, "")));
     let status = in_time(client.invoke_service(request)).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::NotFound, "Not Found"));
@@ -123,7 +116,7 @@ async fn an_error_of_an_http_app_becomes_a_code_with_details() {
 #[tokio::test]
 async fn messages_that_make_no_sense_are_refused_in_the_words_of_dapr() {
     let front = Front::start(&[Callee::http("back", echo().await)]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     for (request, message) in [
         (
             invocation("", "a", Some((Verb::Get, ""))),
@@ -164,7 +157,7 @@ async fn messages_that_make_no_sense_are_refused_in_the_words_of_dapr() {
 #[tokio::test]
 async fn metadata_and_shutdown_are_the_same_as_over_http() {
     let front = Front::start(&[]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let note = SetMetadataRequest {
         key: "cliPID".into(),
         value: "42".into(),
@@ -188,7 +181,7 @@ async fn metadata_and_shutdown_are_the_same_as_over_http() {
 #[tokio::test]
 async fn what_does_not_exist_yet_is_unimplemented() {
     let front = Front::start(&[]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let status = in_time(client.get_workflow_beta1(GetWorkflowRequest::default()))
         .await
         .unwrap_err();
@@ -199,7 +192,7 @@ async fn what_does_not_exist_yet_is_unimplemented() {
 #[tokio::test]
 async fn a_message_larger_than_the_limit_is_refused() {
     let front = Front::start_with(&[], |options| options.limits.body_bytes = 1024);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let note = SetMetadataRequest {
         key: "big".into(),
         value: "x".repeat(2000),
@@ -211,7 +204,7 @@ async fn a_message_larger_than_the_limit_is_refused() {
 #[tokio::test]
 async fn the_token_is_asked_for_in_metadata() {
     let front = Front::with_token(&[]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     for (shown, text) in [
         (None, "missing api token in request metadata"),
         (Some("wrong"), "authentication error: api token mismatch"),
@@ -298,7 +291,7 @@ async fn a_grpc_app_is_invoked_with_a_message_over_http() {
 #[tokio::test]
 async fn a_grpc_app_is_invoked_with_a_message_over_grpc() {
     let front = Front::start(&[Callee::new("back", AppProtocol::Grpc, callback_app().await)]);
-    let mut client = client(&front).await;
+    let mut client = front.client().await;
     let mut request = Request::new(invocation("back", "a", Some((Verb::Post, "x=1"))));
     request.metadata_mut().insert("x-own", "kept".parse().unwrap());
     let answer = in_time(client.invoke_service(request)).await.unwrap();

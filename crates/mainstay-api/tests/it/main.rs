@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod configuration;
 mod control;
 mod faults;
 mod fixed_routes;
@@ -14,6 +15,7 @@ mod grpc;
 mod hostile;
 mod ingress;
 mod invoke;
+mod lock;
 mod state;
 mod streams;
 mod support;

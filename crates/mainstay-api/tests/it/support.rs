@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -22,6 +23,7 @@ use mainstay_mesh::{
 use mainstay_policy::derive::{Promise, derive_edge, derive_target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tonic::transport::Channel;
 
 /// Long enough for everything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -183,6 +185,30 @@ impl Front {
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(request(Method::GET, path, &[])).await
+    }
+
+    /// Sends a request with a body.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        self.ask_with(method, path, &[], body).await
+    }
+
+    /// The same with headers.
+    pub(crate) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut asked = request(method, path, headers);
+        *asked.body_mut() = Body::full(body);
+        self.send(asked).await
+    }
+
+    /// A client for gRPC.
+    pub(crate) async fn client(&self) -> DaprClient<Channel> {
+        let address = format!("http://{}", self.address);
+        in_time(DaprClient::connect(address)).await.unwrap()
     }
 }
 

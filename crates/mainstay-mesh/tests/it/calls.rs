@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, StatusCode, Version};
 use http_body::Frame;
+use mainstay_base::ReplicaId;
 use mainstay_mesh::{AppProtocol, Body, Call, Protocol, Reason, Target, Topology};
 
 use crate::support::{
@@ -27,6 +28,36 @@ async fn a_call_reaches_the_callee_and_its_answer_comes_back() {
     assert_eq!(text(response).await, "/orders?limit=3");
     assert_eq!(app.count(), 1);
     assert_eq!(mesh.edge().calls, 1);
+}
+
+#[tokio::test]
+async fn each_replica_can_be_told_and_no_other_answers_for_it() {
+    let apps = [App::fixed(200, "first").await, App::fixed(200, "second").await];
+    let mesh = TestMesh::with_replicas(&apps.each_ref().map(|app| app.address));
+    let told = async |replica: ReplicaId| {
+        let call = Call {
+            caller: mesh.mesh.caller(&app("front")).unwrap(),
+            target: Target::Replica(replica),
+            request: get("/"),
+            protocol: Protocol::Http,
+            takes_fixed_answer: true,
+        };
+        mesh.mesh.call(call).await
+    };
+    let mut replicas = mesh.mesh.replicas("back");
+    replicas.sort_by_key(|replica| replica.index);
+    assert_eq!(replicas.len(), 2);
+    for (replica, expected) in replicas.into_iter().zip(["first", "second"]) {
+        for _ in 0..5 {
+            assert_eq!(text(told(replica.clone()).await.unwrap()).await, expected);
+        }
+    }
+    let gone = ReplicaId {
+        app: app("back"),
+        index: 9,
+    };
+    assert_eq!(told(gone).await.unwrap_err().reason, Reason::NoReplica);
+    assert!(mesh.mesh.replicas("nobody").is_empty());
 }
 
 #[tokio::test]

@@ -1,28 +1,34 @@
 //! The types of components that exist here.
 
 use super::Home;
-use super::state::Engine;
+use super::locks::Engine as Locks;
+use super::state::Engine as State;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::document::did_you_mean;
 use crate::resources::Component;
 
-/// State on the system's store.
-pub(super) const STATE_MAINSTAY: &str = "state.mainstay";
-
 /// Every type, by its name.
-const KINDS: [(&str, Kind); 2] = [
-    ("state.in-memory", Kind::State(Engine::InMemory)),
-    (STATE_MAINSTAY, Kind::State(Engine::Stored)),
+const KINDS: [(&str, Kind); 5] = [
+    ("configuration.mainstay", Kind::Configuration),
+    ("lock.in-memory", Kind::Locks(Locks::InMemory)),
+    ("lock.mainstay", Kind::Locks(Locks::Stored)),
+    ("state.in-memory", Kind::State(State::InMemory)),
+    ("state.mainstay", Kind::State(State::Stored)),
+];
+
+/// The component of each building block that is there without a file.
+pub(super) const DEFAULTS: [(&str, Kind); 3] = [
+    ("statestore", Kind::State(State::Stored)),
+    ("lockstore", Kind::Locks(Locks::Stored)),
+    ("configstore", Kind::Configuration),
 ];
 
 /// What Dapr's other types begin with.
-const OTHER_BLOCKS: [&str; 13] = [
+const OTHER_BLOCKS: [&str; 11] = [
     "bindings.",
-    "configuration.",
     "conversation.",
     "crypto.",
     "cryptography.",
-    "lock.",
     "mcp.",
     "middleware.",
     "nameresolution.",
@@ -35,7 +41,9 @@ const OTHER_BLOCKS: [&str; 13] = [
 /// A type of component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    State(Engine),
+    Configuration,
+    Locks(Locks),
+    State(State),
 }
 
 impl Kind {
@@ -59,13 +67,26 @@ impl Kind {
             diagnostics.push(wrong.help("write v1"));
             return None;
         }
-        if home == Home::Sidecar && *found == Self::State(Engine::Stored) {
+        if home == Home::Sidecar && found.is_stored() {
             let message = format!("a sidecar has no store of its own for `{name}`");
             let help = "run the system with `mainstay run`, or choose another type";
             diagnostics.push(Diagnostic::error(Code::UNSUPPORTED, place.clone(), message).help(help));
             return None;
         }
         Some(*found)
+    }
+
+    /// Whether it lies on the system's store.
+    fn is_stored(self) -> bool {
+        matches!(
+            self,
+            Self::Configuration | Self::Locks(Locks::Stored) | Self::State(State::Stored)
+        )
+    }
+
+    /// Whether both are of the same building block.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 
     /// Its name.

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_api::{About, Blocks, StateComponent};
-use mainstay_state::stored::Sweeper;
+use mainstay_api::{About, Blocks, ConfigurationComponent, LockComponent, StateComponent};
 use mainstay_store::Store;
 
 use super::{Plan, Planned, StorePlan};
@@ -34,7 +33,16 @@ pub(crate) struct Opened {
 
 #[derive(Debug)]
 enum Component {
+    Configuration(ConfigurationComponent),
+    Locks(LockComponent),
     State(StateComponent),
+}
+
+/// What removes what has expired.
+#[derive(Debug)]
+enum Sweeper {
+    Locks(mainstay_lock::stored::Sweeper),
+    State(mainstay_state::stored::Sweeper),
 }
 
 impl Opened {
@@ -57,13 +65,14 @@ impl Opened {
                     tracing::warn!(
                         "the component `{}` ({}) is not there: {reason}",
                         one.name,
-                        one.kind
+                        one.kind.name()
                     );
                 }
                 Err(reason) => {
                     let message = format!(
                         "the component `{}` ({}) cannot be opened: {reason}",
-                        one.name, one.kind
+                        one.name,
+                        one.kind.name()
                     );
                     return Err(Failure::refused(message));
                 }
@@ -73,31 +82,46 @@ impl Opened {
     }
 
     fn open_one(&mut self, one: &Planned) -> Result<Component, String> {
-        match &one.plan {
+        let about = About {
+            kind: one.kind.name().to_owned(),
+            version: one.version.clone(),
+        };
+        let store = self.store.as_ref();
+        Ok(match &one.plan {
+            Plan::Configuration => {
+                let store = store.ok_or("there is no store")?;
+                let stored = mainstay_configuration::Stored::new(Arc::clone(store), &one.name);
+                let store = Arc::new(stored.map_err(|error| error.to_string())?);
+                Component::Configuration(ConfigurationComponent { about, store })
+            }
+            Plan::Locks(plan) => {
+                let (store, sweeper) = plan.open(&one.name, store)?;
+                self.sweepers.extend(sweeper.map(Sweeper::Locks));
+                let prefix = plan.prefix.clone();
+                Component::Locks(LockComponent { about, store, prefix })
+            }
             Plan::State(plan) => {
-                let state = plan.open(&one.name, self.store.as_ref(), &resolve)?;
-                self.sweepers.extend(state.sweeper);
-                Ok(Component::State(StateComponent {
-                    about: About {
-                        kind: one.kind.to_owned(),
-                        version: one.version.clone(),
-                    },
-                    store: state.store,
+                let (store, sweeper) = plan.open(&one.name, store, &resolve)?;
+                self.sweepers.extend(sweeper.map(Sweeper::State));
+                Component::State(StateComponent {
+                    about,
+                    store,
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
-                }))
+                })
             }
-        }
+        })
     }
 
     /// What an app may use.
     pub(crate) fn blocks(&self, app: &str) -> Arc<Blocks> {
         let mut blocks = Blocks::default();
         for (planned, component) in self.components.iter().filter(|(planned, _)| planned.is_for(app)) {
+            let name = planned.name.clone();
             match component {
-                Component::State(state) => {
-                    blocks.state.insert(planned.name.clone(), state.clone());
-                }
+                Component::Configuration(one) => drop(blocks.configuration.insert(name, one.clone())),
+                Component::Locks(one) => drop(blocks.locks.insert(name, one.clone())),
+                Component::State(one) => drop(blocks.state.insert(name, one.clone())),
             }
         }
         Arc::new(blocks)
@@ -106,7 +130,10 @@ impl Opened {
     /// Ends what goes on in the background, once nobody uses the components any more.
     pub(crate) async fn close(self) {
         for sweeper in self.sweepers {
-            sweeper.stop().await;
+            match sweeper {
+                Sweeper::Locks(sweeper) => sweeper.stop().await,
+                Sweeper::State(sweeper) => sweeper.stop().await,
+            }
         }
     }
 }

@@ -37,18 +37,11 @@ struct Key {
     value: SettingValue,
 }
 
-/// A state component that is open.
-#[derive(Debug)]
-pub(super) struct OpenState {
-    pub(super) store: Arc<dyn StateStore>,
-    pub(super) sweeper: Option<Sweeper>,
-}
-
 impl StatePlan {
-    /// On the system's store, with Dapr's defaults.
-    pub(super) fn stored() -> Self {
+    /// With Dapr's defaults.
+    pub(super) fn new(engine: Engine) -> Self {
         Self {
-            engine: Engine::Stored,
+            engine,
             prefix: KeyPrefix::default(),
             keys: None,
         }
@@ -93,7 +86,7 @@ impl StatePlan {
         name: &str,
         store: Option<&Arc<dyn Store>>,
         secret: &dyn Fn(&SettingValue) -> Result<String, String>,
-    ) -> Result<OpenState, String> {
+    ) -> Result<(Arc<dyn StateStore>, Option<Sweeper>), String> {
         let (values, sweeper): (Arc<dyn StateStore>, _) = match self.engine {
             Engine::InMemory => (Arc::new(InMemory::new(InMemoryOptions::default())), None),
             Engine::Stored => {
@@ -111,7 +104,7 @@ impl StatePlan {
                 Arc::new(Encrypted::new(values, Encryption::new(primary, secondary)))
             }
         };
-        Ok(OpenState { store, sweeper })
+        Ok((store, sweeper))
     }
 }
 

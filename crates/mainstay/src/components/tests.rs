@@ -25,7 +25,7 @@ fn check(home: Home, input: &str, expect: Expect) {
             plan,
             ..
         } = &planned;
-        writeln!(shown, "{name} {kind} {version} {scopes:?} {plan:?}").expect("text");
+        writeln!(shown, "{name} {} {version} {scopes:?} {plan:?}", kind.name()).expect("text");
     }
     write!(shown, "{diagnostics}").expect("text");
     expect.assert_eq(&shown);
@@ -45,6 +45,8 @@ fn without_files_there_is_a_state_store_in_a_system() {
         "",
         expect![[r#"
             statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
+            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration
         "#]],
     );
     check(Home::Sidecar, "", expect![[r#""#]]);
@@ -83,26 +85,35 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
         component("b", "state.redis2", "  ignoreErrors: true\n"),
         component("c", "state.in-memory", "  version: v9\n"),
         component("d", "pubsub.kafka", ""),
+        component("m", "lock.etcd", ""),
         component("k", "state.in-memory", ""),
         component("k", "state.in-memory", ""),
         component("l", "state.in-memory", "  tpye: x\n"),
     ]
     .concat();
-    check(Home::System, &file, expect![[r#"
-        k state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        l state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        c.yaml:45:3: error M006: `spec` has no key `tpye`
-            did you mean `type`?
-        c.yaml:6:3: error M034: there is no component type `state.in-memori`
-            did you mean `state.in-memory`?
-        c.yaml:12:3: warning M034: there is no component type `state.redis2`
-            known are `state.in-memory`, `state.mainstay`
-        c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
-            write v1
-        c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
-        c.yaml:38:3: error M018: there is a component `k` at c.yaml:32 already
-            apps use a component by its name: give each its own
-    "#]]);
+    check(
+        Home::System,
+        &file,
+        expect![[r#"
+            k state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            l state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration
+            c.yaml:51:3: error M006: `spec` has no key `tpye`
+                did you mean `type`?
+            c.yaml:6:3: error M034: there is no component type `state.in-memori`
+                did you mean `state.in-memory`?
+            c.yaml:12:3: warning M034: there is no component type `state.redis2`
+                known are `configuration.mainstay`, `lock.in-memory`, `lock.mainstay`, `state.in-memory`, `state.mainstay`
+            c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
+                write v1
+            c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
+            c.yaml:32:3: error M034: there is no component type `lock.etcd`
+                known are `configuration.mainstay`, `lock.in-memory`, `lock.mainstay`, `state.in-memory`, `state.mainstay`
+            c.yaml:44:3: error M018: there is a component `k` at c.yaml:38 already
+                apps use a component by its name: give each its own
+        "#]],
+    );
 }
 
 #[test]
@@ -145,26 +156,32 @@ fn settings_that_cannot_be_are_told_with_their_place() {
         ),
     ]
     .concat();
-    check(Home::System, &file, expect![[r#"
-        g state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        h state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        i state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        j state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-        c.yaml:25:5: error M022: `x` has more than one value
-            give exactly one of `value`, `envRef` and `secretKeyRef`
-        c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
-            set it in the environment of Mainstay
-        c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for components
-            choose another variable
-        c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the component no secret store
-            add `auth: { secretStore: NAME }`
-        c.yaml:8:5: error M009: input key/keyPrefix 'a||b' can't contain '||'
-            write appid, name, namespace, none, or a text of your own
-        c.yaml:17:5: error M009: there is a `secondaryEncryptionKey` and no `primaryEncryptionKey`
-            the primary key is the one that seals
-        c.yaml:50:5: error M009: `keyPrefix` is no secret: write its value here
-            only keys and passwords come from a secret store
-    "#]]);
+    check(
+        Home::System,
+        &file,
+        expect![[r#"
+            g state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            h state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            i state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            j state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration
+            c.yaml:25:5: error M022: `x` has more than one value
+                give exactly one of `value`, `envRef` and `secretKeyRef`
+            c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
+                set it in the environment of Mainstay
+            c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for components
+                choose another variable
+            c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the component no secret store
+                add `auth: { secretStore: NAME }`
+            c.yaml:8:5: error M009: input key/keyPrefix 'a||b' can't contain '||'
+                write appid, name, namespace, none, or a text of your own
+            c.yaml:17:5: error M009: there is a `secondaryEncryptionKey` and no `primaryEncryptionKey`
+                the primary key is the one that seals
+            c.yaml:50:5: error M009: `keyPrefix` is no secret: write its value here
+                only keys and passwords come from a secret store
+        "#]],
+    );
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Sidecar {
             }),
             metadata: AppMetadata {
                 port: args.app_port(),
+                is_callable: args.app_port().is_some(),
                 protocol,
                 channel_address: Some(args.app_channel_address.clone()),
                 max_concurrency: args.max_concurrency(),

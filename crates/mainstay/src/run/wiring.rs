@@ -327,6 +327,7 @@ fn open_api(
         }),
         metadata: AppMetadata {
             port: app.port,
+            is_callable: true,
             protocol: app.protocol,
             max_concurrency: app.promise.sla.concurrency,
             http_endpoints: externals.filter(may_call).map(AppId::to_string).collect(),

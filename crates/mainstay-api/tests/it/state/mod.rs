@@ -6,17 +6,12 @@ mod http;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ::http::Method;
-use bytes::Bytes;
-use dapr::dapr::proto::runtime::v1::dapr_client::DaprClient;
 use mainstay_api::{About, Blocks, StateComponent};
-use mainstay_mesh::Body;
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
 use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore};
 use serde_json::Value;
-use tonic::transport::Channel;
 
-use crate::support::{Answer, Front, in_time, request};
+use crate::support::{Answer, Front};
 
 fn memory(max_bytes: usize) -> Arc<dyn StateStore> {
     Arc::new(InMemory::new(InMemoryOptions {
@@ -60,31 +55,9 @@ fn front() -> Front {
     let state = state.into_iter().map(|(name, store)| (name.to_owned(), store));
     let blocks = Arc::new(Blocks {
         state: state.collect(),
+        ..Blocks::default()
     });
     Front::start_with(&[], |options| options.blocks = blocks)
-}
-
-impl Front {
-    async fn ask(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
-        self.ask_with(method, path, &[], body).await
-    }
-
-    async fn ask_with(
-        &self,
-        method: Method,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Bytes>,
-    ) -> Answer {
-        let mut asked = request(method, path, headers);
-        *asked.body_mut() = Body::full(body);
-        self.send(asked).await
-    }
-
-    async fn client(&self) -> DaprClient<Channel> {
-        let address = format!("http://{}", self.address);
-        in_time(DaprClient::connect(address)).await.unwrap()
-    }
 }
 
 fn json_of(answer: &Answer) -> Value {

@@ -1,0 +1,79 @@
+//! Locks: what HTTP and gRPC ask of a component, in terms of neither.
+
+use mainstay_lock::{Expiry, FencingToken, LockError, TryLock, Unlock};
+
+use super::OPERATION_TIMEOUT;
+use crate::blocks::{Blocks, LockComponent};
+use crate::errors::ApiError;
+use crate::errors::lock::{self as errors, Failed};
+
+/// Whose lock is asked for, and in which component.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) app: &'a str,
+    pub(crate) store: &'a str,
+    pub(crate) resource: &'a str,
+    pub(crate) owner: &'a str,
+}
+
+/// Takes a lock; `None` when somebody holds it.
+pub(crate) async fn try_lock(
+    blocks: &Blocks,
+    asked: Asked<'_>,
+    expiry_seconds: i32,
+) -> Result<Option<FencingToken>, ApiError> {
+    let failed = |error: LockError| errors::failed(Failed::TryLock, &error);
+    let Ok(expiry) = Expiry::from_seconds(expiry_seconds) else {
+        return Err(if expiry_seconds > 0 {
+            failed(mainstay_lock::InvalidExpiry.into())
+        } else {
+            errors::missing("ExpiryInSeconds is not positive", asked.store)
+        });
+    };
+    let component = component(blocks, asked)?;
+    let request = TryLock {
+        resource: full_name(component, asked).map_err(failed)?,
+        owner: asked.owner.to_owned(),
+        expiry,
+    };
+    bounded(Failed::TryLock, component.store.try_lock(&request)).await
+}
+
+/// Gives a lock back.
+pub(crate) async fn unlock(blocks: &Blocks, asked: Asked<'_>) -> Result<Unlock, ApiError> {
+    let failed = |error: LockError| errors::failed(Failed::Unlock, &error);
+    let component = component(blocks, asked)?;
+    let resource = full_name(component, asked).map_err(failed)?;
+    bounded(Failed::Unlock, component.store.unlock(&resource, asked.owner)).await
+}
+
+fn full_name(component: &LockComponent, asked: Asked<'_>) -> Result<String, LockError> {
+    let Asked {
+        app, store, resource, ..
+    } = asked;
+    Ok(component.prefix.full_name(app, store, resource)?)
+}
+
+fn component<'a>(blocks: &'a Blocks, asked: Asked<'_>) -> Result<&'a LockComponent, ApiError> {
+    if blocks.locks.is_empty() {
+        return Err(errors::not_configured());
+    }
+    if asked.resource.is_empty() {
+        return Err(errors::missing("ResourceId is empty", asked.store));
+    }
+    if asked.owner.is_empty() {
+        return Err(errors::missing("LockOwner is empty", asked.store));
+    }
+    let found = blocks.locks.get(asked.store);
+    found.ok_or_else(|| errors::not_found(asked.store))
+}
+
+async fn bounded<T>(
+    what: Failed,
+    operation: impl Future<Output = Result<T, LockError>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
+        Ok(done) => done.map_err(|error| errors::failed(what, &error)),
+        Err(_) => Err(errors::timed_out(what, OPERATION_TIMEOUT)),
+    }
+}
