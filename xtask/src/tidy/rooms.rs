@@ -58,6 +58,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "mainstay-secrets",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -183,7 +188,7 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "base and policy do no I/O and know no runtime, HTTP or JSON",
     },
     Purity {
-        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration"],
+        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration", "mainstay-secrets"],
         free_of: &["hyper", "http", "http-body", "tonic", "rustls"],
         reason: "a building block knows no wire",
     },
