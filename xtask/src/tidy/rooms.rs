@@ -49,12 +49,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-lock",
-        uses: &["mainstay-store", "mainstay-base"],
+        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
         tests_use: &[],
     },
     Room {
         name: "mainstay-configuration",
-        uses: &["mainstay-store", "mainstay-base"],
+        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
         tests_use: &[],
     },
     Room {
@@ -64,6 +64,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-redis",
         uses: &["mainstay-base"],
         tests_use: &[],
     },
@@ -100,9 +105,15 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh"],
+        only: &["mainstay-mesh", "mainstay-redis"],
         in_tests: true,
-        reason: "only the mesh opens connections, so only it needs TLS",
+        reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
+    },
+    Fence {
+        dependencies: &["redis"],
+        only: &["mainstay-redis"],
+        in_tests: false,
+        reason: "one place says how Redis is reached and what its errors mean",
     },
     Fence {
         dependencies: &["lsm-tree"],
@@ -188,9 +199,14 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "base and policy do no I/O and know no runtime, HTTP or JSON",
     },
     Purity {
-        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration", "mainstay-secrets"],
+        rooms: &["mainstay-state", "mainstay-secrets"],
         free_of: &["hyper", "http", "http-body", "tonic", "rustls"],
         reason: "a building block knows no wire",
+    },
+    Purity {
+        rooms: &["mainstay-lock", "mainstay-configuration", "mainstay-redis"],
+        free_of: &["hyper", "http", "http-body", "tonic"],
+        reason: "a building block knows no wire but that of its engines",
     },
     Purity {
         rooms: &["mainstay-host"],
