@@ -1,6 +1,7 @@
 //! What can go wrong, whose fault it is, and whether to try again.
 
 use mainstay_base::{ErrorKind, Fault, Retryability};
+use mainstay_redis::RedisError;
 use mainstay_store::{CommitError, ReadError};
 
 use crate::limits::{
@@ -59,6 +60,9 @@ pub enum ConfigurationError {
     /// The component was closed.
     #[error("the configuration store is closed")]
     Closed,
+    /// Redis did not do it.
+    #[error("{0}")]
+    Redis(#[from] RedisError),
     /// The store did not commit; only after [`CommitError::UnknownOutcome`] may the change have been made.
     #[error("{0}")]
     Commit(#[from] CommitError),
@@ -84,6 +88,7 @@ impl ConfigurationError {
             Self::Contended(_) => ErrorKind::Overloaded,
             Self::Unreadable(_) => ErrorKind::Internal,
             Self::Closed => ErrorKind::Unavailable,
+            Self::Redis(error) => error.kind(),
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
         }
@@ -103,6 +108,7 @@ impl ConfigurationError {
             | Self::NothingToUndo(_)
             | Self::ChangedSince(_) => Fault::Caller,
             Self::Contended(_) | Self::Unreadable(_) | Self::Closed => Fault::Runtime,
+            Self::Redis(error) => error.fault(),
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
         }
@@ -112,6 +118,7 @@ impl ConfigurationError {
     pub const fn retryability(&self) -> Retryability {
         match self {
             Self::Contended(_) => Retryability::Always,
+            Self::Redis(error) => error.retryability(),
             Self::Commit(error) => error.retryability(),
             Self::Read(error) => error.retryability(),
             _ => Retryability::Never,

@@ -4,6 +4,7 @@
 //!   the API: decode, one call, encode                       the control API: who changed what, and back again
 //!        │                                                        │
 //!   ConfigurationStore (port) ──── one conformance suite          │
+//!        ├── OnRedis  configuration.redis      as Dapr keeps them
 //!        └── Stored   configuration.mainstay   on the store, with a history of every key
 //! ```
 //!
@@ -15,11 +16,14 @@
 pub mod conformance;
 mod error;
 pub mod limits;
+mod listener;
 mod port;
+mod redis;
 pub mod stored;
 mod subscription;
 
 pub use error::ConfigurationError;
 pub use port::{ConfigurationStore, Item, Items, Metadata};
+pub use redis::OnRedis;
 pub use stored::Stored;
 pub use subscription::{Changes, Subscription};

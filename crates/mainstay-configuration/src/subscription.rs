@@ -6,6 +6,7 @@ use std::fmt;
 use mainstay_store::Reply;
 
 use crate::error::ConfigurationError;
+use crate::listener::Touched;
 use crate::port::{Item, Items};
 
 /// What has changed, by key; `None` where the key was deleted.
@@ -19,20 +20,6 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
 
     /// What these keys hold; all of them when there are none.
     fn read<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>>;
-}
-
-/// Which keys may have changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "engines that name what was touched come with their components"
-    )
-)]
-pub(crate) enum Touched {
-    Keys(BTreeSet<String>),
-    Anything,
 }
 
 /// Tells of changes. Dropping it ends it.

@@ -1,6 +1,7 @@
 //! What can go wrong, whose fault it is, and whether to try again.
 
 use mainstay_base::{ErrorKind, Fault, Retryability};
+use mainstay_redis::RedisError;
 use mainstay_store::{CommitError, ReadError};
 
 use crate::expiry::InvalidExpiry;
@@ -31,6 +32,9 @@ pub enum LockError {
     /// The machine gave no random numbers.
     #[error("the operating system gives no random numbers")]
     NoRandomness,
+    /// Redis did not do it; only after [`RedisError::UnknownOutcome`] may it have.
+    #[error("{0}")]
+    Redis(#[from] RedisError),
     /// The store did not commit; only after [`CommitError::UnknownOutcome`] may the change have been made.
     #[error("{0}")]
     Commit(#[from] CommitError),
@@ -48,6 +52,7 @@ impl LockError {
             }
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
             Self::Unreadable(_) | Self::NoRandomness => ErrorKind::Internal,
+            Self::Redis(error) => error.kind(),
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
         }
@@ -58,6 +63,7 @@ impl LockError {
         match self {
             Self::InvalidName(_) | Self::InvalidExpiry(_) | Self::InvalidTimes(_) => Fault::Caller,
             Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) | Self::NoRandomness => Fault::Runtime,
+            Self::Redis(error) => error.fault(),
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
         }
@@ -70,6 +76,7 @@ impl LockError {
                 Retryability::Never
             }
             Self::Full(_) | Self::Contended(_) | Self::NoRandomness => Retryability::Always,
+            Self::Redis(error) => error.retryability(),
             Self::Commit(error) => error.retryability(),
             Self::Read(error) => error.retryability(),
         }

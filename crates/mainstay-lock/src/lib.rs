@@ -5,6 +5,7 @@
 //!        │
 //!   LockStore (port) ──── one conformance suite for all of them        Lease: Mainstay's own nodes, renewed by a task
 //!        ├── InMemory   lock.in-memory   gone with the process           │
+//!        ├── OnRedis    lock.redis       excludes Dapr's locks there   │
 //!        └── Stored     lock.mainstay ───────────┬───────────────────────┘
 //!                                          Holders: two keys of the store for each thing that is held
 //! ```
@@ -25,6 +26,7 @@ pub mod lease;
 pub mod limits;
 mod memory;
 mod port;
+mod redis;
 pub mod stored;
 
 pub use error::LockError;
@@ -33,4 +35,5 @@ pub use fence::Fence;
 pub use key::{InvalidName, KeyPrefix, SEPARATOR};
 pub use memory::{InMemory, Options as InMemoryOptions};
 pub use port::{FencingToken, LockStore, Renewal, TryLock, Unlock};
+pub use redis::OnRedis;
 pub use stored::Stored;

@@ -19,6 +19,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-mesh",
             "mainstay-configuration",
             "mainstay-lock",
+            "mainstay-secrets",
             "mainstay-state",
             "mainstay-store",
             "mainstay-policy",
@@ -33,6 +34,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-mesh",
             "mainstay-configuration",
             "mainstay-lock",
+            "mainstay-secrets",
             "mainstay-state",
             "mainstay-policy",
             "mainstay-base",
@@ -56,16 +58,26 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-lock",
-        uses: &["mainstay-store", "mainstay-base"],
+        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
         tests_use: &[],
     },
     Room {
         name: "mainstay-configuration",
+        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-secrets",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },
     Room {
         name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-redis",
         uses: &["mainstay-base"],
         tests_use: &[],
     },
@@ -102,9 +114,15 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh", "mainstay-store"],
+        only: &["mainstay-mesh", "mainstay-store", "mainstay-redis"],
         in_tests: true,
-        reason: "only the mesh opens connections to apps and peers, and the store to its database, so only they need TLS",
+        reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
+    },
+    Fence {
+        dependencies: &["redis"],
+        only: &["mainstay-redis"],
+        in_tests: false,
+        reason: "one place says how Redis is reached and what its errors mean",
     },
     Fence {
         dependencies: &["lsm-tree", "tokio-postgres", "tokio-postgres-rustls"],
@@ -191,9 +209,14 @@ pub(crate) const PURITIES: &[Purity] = &[
     },
     Purity {
         // TLS comes with the store, for its database; naming it is fenced.
-        rooms: &["mainstay-state", "mainstay-lock", "mainstay-configuration"],
+        rooms: &["mainstay-state", "mainstay-secrets"],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire",
+    },
+    Purity {
+        rooms: &["mainstay-lock", "mainstay-configuration", "mainstay-redis"],
+        free_of: &["hyper", "http", "http-body", "tonic"],
+        reason: "a building block knows no wire but that of its engines",
     },
     Purity {
         rooms: &["mainstay-host"],

@@ -15,8 +15,9 @@ pub use self::layout::InvalidName;
 use self::layout::Layout;
 use crate::error::ConfigurationError;
 use crate::limits::MAX_ITEMS;
+use crate::listener::Touched;
 use crate::port::{ConfigurationStore, Items, Metadata, check_keys};
-use crate::subscription::{Source, Subscription, Touched};
+use crate::subscription::{Source, Subscription};
 
 /// The component. Clones are the same one.
 ///

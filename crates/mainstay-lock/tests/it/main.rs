@@ -9,4 +9,5 @@
 mod clocks;
 mod lease;
 mod memory;
+mod redis;
 mod stored;

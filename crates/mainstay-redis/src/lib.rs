@@ -1,0 +1,23 @@
+//! Redis, as far as all components on it need the same: how to reach it, and what its errors mean.
+//!
+//! ```text
+//!   lock.redis   configuration.redis   …        commands, made with the `redis` crate
+//!        └──────────────┬──────────────┘
+//!                     Redis                       one connection that all commands share, made anew when it breaks
+//! ```
+//!
+//! Redis answers before anything is on disk, and its replicas lag behind: what a component promises on it is worth as much as
+//! the Redis it stands on.
+
+mod client;
+mod error;
+mod options;
+#[cfg(feature = "test-server")]
+pub mod test_server;
+
+/// The crate that the commands of components are made with.
+pub use redis;
+
+pub use client::{Messages, Redis, Topics};
+pub use error::RedisError;
+pub use options::{InvalidOptions, Options, Tls};

@@ -1,0 +1,7 @@
+//! Components against the port.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+mod environment;
+mod file;
+mod stored;
