@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use mainstay_configuration::ConfigurationStore;
 use mainstay_lock::LockStore;
+use mainstay_secrets::{Scopes, SecretStore};
 use mainstay_state::{InvalidKey, KeyPrefix, Scope, StateStore};
 
 /// The capabilities of components that have none to tell of.
 const NOTHING_SPECIAL: &[&str] = &[];
+
+/// The capabilities of a secret component whose secrets have several values.
+const MULTIPLE_VALUES: &[&str] = &["MULTIPLE_KEY_VALUES_PER_SECRET"];
 
 /// The components of one app.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +23,10 @@ pub struct Blocks {
     pub locks: BTreeMap<String, LockComponent>,
     /// Configuration components.
     pub configuration: BTreeMap<String, ConfigurationComponent>,
+    /// Secret components.
+    pub secrets: BTreeMap<String, SecretComponent>,
+    /// Which secrets of them the app may read.
+    pub secret_scopes: Scopes,
 }
 
 /// A component as the metadata API lists it.
@@ -63,6 +71,15 @@ pub struct ConfigurationComponent {
     pub store: Arc<dyn ConfigurationStore>,
 }
 
+/// A secret component.
+#[derive(Clone, Debug)]
+pub struct SecretComponent {
+    /// What it is.
+    pub about: About,
+    /// What it keeps.
+    pub store: Arc<dyn SecretStore>,
+}
+
 /// A state component as one app sees it: with its own keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AppState<'a> {
@@ -91,7 +108,16 @@ impl Blocks {
         let configuration = self.configuration.iter();
         let configuration = configuration.map(|(name, component)| (name, &component.about));
         let others = locks.chain(configuration);
-        state.chain(others.map(|(name, about)| (name.as_str(), about, NOTHING_SPECIAL)))
+        let others = others.map(|(name, about)| (name.as_str(), about, NOTHING_SPECIAL));
+        let secrets = self.secrets.iter().map(|(name, component)| {
+            let capabilities = if component.store.features().multiple_values {
+                MULTIPLE_VALUES
+            } else {
+                NOTHING_SPECIAL
+            };
+            (name.as_str(), &component.about, capabilities)
+        });
+        state.chain(others).chain(secrets)
     }
 }
 

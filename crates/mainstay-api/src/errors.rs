@@ -4,6 +4,7 @@ mod api_error;
 pub(crate) mod configuration;
 mod details;
 pub(crate) mod lock;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 use std::fmt;

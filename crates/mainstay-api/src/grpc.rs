@@ -23,6 +23,7 @@ use crate::step::{Step, Told};
 mod configuration;
 mod lock;
 mod runtime_metadata;
+mod secrets;
 mod state;
 
 static CALLEE_APP_ID: HeaderName = HeaderName::from_static("dapr-callee-app-id");
@@ -102,7 +103,11 @@ async fn serve(app: &App, method: &str, request: Request<Body>) -> Response<Body
         Ok(response) => return response,
         Err(request) => request,
     };
-    match configuration::serve(app, method, request).await {
+    let request = match configuration::serve(app, method, request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
+    match secrets::serve(app, method, request).await {
         Ok(response) => response,
         Err(request) => serve_runtime(app, method, request).await,
     }

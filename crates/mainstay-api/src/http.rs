@@ -5,6 +5,7 @@ mod lock;
 pub(crate) mod path;
 mod query;
 pub(crate) mod route;
+mod secrets;
 mod state;
 pub(crate) mod target;
 mod unconfigured;
@@ -124,6 +125,7 @@ fn fixed(app: &Arc<App>, route: Route, request: Request<Body>) -> Step {
             return Step::run(configuration::serve(Arc::clone(app), route, query));
         }
         Route::Lock(route) => return Step::run(lock::serve(Arc::clone(app), route, request)),
+        Route::Secrets(route) => return Step::run(secrets::serve(Arc::clone(app), route)),
         Route::State(route) => return Step::run(state::serve(Arc::clone(app), route, request)),
         Route::Unconfigured(block) => block.answer(request.uri().query()),
         // Whatever is called through us can be called as soon as this is served.

@@ -22,7 +22,7 @@ mod token;
 pub mod wire;
 
 pub use app::{AppMetadata, AppServerOptions, HealthCheck, Ready, Shutdown, serve_app};
-pub use blocks::{About, Blocks, ConfigurationComponent, LockComponent, StateComponent};
+pub use blocks::{About, Blocks, ConfigurationComponent, LockComponent, SecretComponent, StateComponent};
 pub use control::{ControlOptions, PROCESS_METRIC_TABLE, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};
 pub use listener::{Limits, Server};

@@ -4,6 +4,7 @@ pub(crate) mod configuration;
 pub(crate) mod invoke;
 pub(crate) mod lock;
 pub(crate) mod metadata;
+pub(crate) mod secrets;
 pub(crate) mod state;
 
 use std::time::Duration;

@@ -20,4 +20,4 @@ pub use redis;
 
 pub use client::{Messages, Redis, Topics};
 pub use error::RedisError;
-pub use options::{InvalidOptions, Options, Tls};
+pub use options::{InvalidOptions, METADATA_NAMES, Options, Tls};

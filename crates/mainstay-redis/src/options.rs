@@ -9,6 +9,45 @@ use zeroize::Zeroizing;
 
 const DEFAULT_PORT: u16 = 6_379;
 
+/// The names of the metadata that [`Options::from_metadata`] reads or knows to be without meaning here: of Dapr's components.
+pub const METADATA_NAMES: [&str; 35] = [
+    "redisHost",
+    "redisPort",
+    "redisUsername",
+    "redisPassword",
+    "redisDB",
+    "redisType",
+    "enableTLS",
+    "insecureSkipTLSVerify",
+    "clientCert",
+    "clientKey",
+    "dialTimeout",
+    "readTimeout",
+    "writeTimeout",
+    "maxRetries",
+    "redisMaxRetries",
+    "maxRetryBackoff",
+    "redisMinRetryInterval",
+    "redisMaxRetryInterval",
+    "poolSize",
+    "poolTimeout",
+    "minIdleConns",
+    "idleTimeout",
+    "idleCheckFrequency",
+    "maxConnAge",
+    "failover",
+    "sentinelMasterName",
+    "sentinelUsername",
+    "sentinelPassword",
+    "useEntraID",
+    "useAzureAD",
+    "useOIDC",
+    "ttlInSeconds",
+    "queryIndexes",
+    "maxLenApprox",
+    "concurrency",
+];
+
 /// How to reach a Redis.
 #[derive(Clone)]
 pub struct Options {

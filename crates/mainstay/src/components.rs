@@ -1,21 +1,28 @@
 //! Components: building blocks on engines, by the names that apps use. Read from component files or there by default;
 //! opened when the system starts.
 
+mod configuration;
+mod engine;
 mod kinds;
 mod locks;
 mod opened;
+mod redis;
+mod secrets;
 mod settings;
 mod state;
 mod store;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::resources;
 
+use self::configuration::ConfigurationPlan;
 use self::kinds::Kind;
 use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
+use self::secrets::SecretPlan;
 use self::settings::Settings;
 use self::state::StatePlan;
 pub(crate) use self::store::StorePlan;
@@ -42,6 +49,8 @@ pub(crate) struct Planned {
     scopes: Vec<String>,
     /// Whether the system starts without it.
     ignore_errors: bool,
+    /// How long it may take to start.
+    init_timeout: Duration,
     /// What it is.
     plan: Plan,
 }
@@ -49,8 +58,9 @@ pub(crate) struct Planned {
 /// What a component is, by its building block.
 #[derive(Clone, Debug)]
 enum Plan {
-    Configuration,
+    Configuration(ConfigurationPlan),
     Locks(LockPlan),
+    Secrets(SecretPlan),
     State(StatePlan),
 }
 
@@ -92,8 +102,9 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
     let kind = Kind::of(&component, home, diagnostics)?;
     let mut settings = Settings::new(&component, diagnostics);
     let plan = match kind {
-        Kind::Configuration => Plan::Configuration,
+        Kind::Configuration(engine) => Plan::Configuration(ConfigurationPlan::read(engine, &mut settings)?),
         Kind::Locks(engine) => Plan::Locks(LockPlan::read(engine, &mut settings)?),
+        Kind::Secrets(engine) => Plan::Secrets(SecretPlan::read(engine, &mut settings)?),
         Kind::State(engine) => Plan::State(StatePlan::read(engine, &mut settings)?),
     };
     settings.finish();
@@ -103,6 +114,7 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
         version: component.version,
         scopes: component.scopes,
         ignore_errors: component.ignore_errors,
+        init_timeout: component.init_timeout,
         plan,
     })
 }
@@ -114,10 +126,12 @@ pub(crate) fn namespace() -> String {
 
 impl Planned {
     fn by_default(name: &str, kind: Kind) -> Self {
+        // All of them lie on the store.
         let plan = match kind {
-            Kind::Configuration => Plan::Configuration,
-            Kind::Locks(engine) => Plan::Locks(LockPlan::new(engine)),
-            Kind::State(engine) => Plan::State(StatePlan::new(engine)),
+            Kind::Configuration(_) => Plan::Configuration(ConfigurationPlan::Stored),
+            Kind::Locks(_) => Plan::Locks(LockPlan::stored()),
+            Kind::Secrets(_) => Plan::Secrets(SecretPlan::stored()),
+            Kind::State(_) => Plan::State(StatePlan::stored()),
         };
         Self {
             name: name.to_owned(),
@@ -125,6 +139,7 @@ impl Planned {
             version: "v1".to_owned(),
             scopes: Vec::new(),
             ignore_errors: false,
+            init_timeout: resources::INIT_TIMEOUT,
             plan,
         }
     }

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document, Value, did_you_mean};
 
-pub(crate) use component::{Component, Setting, SettingValue};
+pub(crate) use component::{Component, INIT_TIMEOUT, Setting, SettingValue};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use resiliency::{Resiliency, overrides};
 

@@ -21,6 +21,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-lock",
             "mainstay-secrets",
             "mainstay-state",
+            "mainstay-redis",
             "mainstay-store",
             "mainstay-policy",
             "mainstay-base",

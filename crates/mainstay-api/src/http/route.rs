@@ -5,6 +5,7 @@ use http::Method;
 use super::configuration::{self, ConfigurationRoute};
 use super::lock::LockRoute;
 use super::path::{self, InvalidEscape, Plus};
+use super::secrets::SecretRoute;
 use super::state::{Ask, StateRoute};
 use super::unconfigured::{self, Unconfigured};
 
@@ -25,6 +26,8 @@ pub(crate) enum Route {
     Configuration(ConfigurationRoute),
     /// A lock component.
     Lock(LockRoute),
+    /// A secret component.
+    Secrets(SecretRoute),
     /// A state component.
     State(StateRoute),
     /// A building block that does not exist here.
@@ -74,6 +77,15 @@ impl Route {
         if let ("POST", [b"v1.0-alpha1", verb @ (b"lock" | b"unlock"), store]) = (method.as_str(), segments) {
             let (store, unlock) = (parameter(store)?, *verb == b"unlock");
             return Ok(Self::Lock(LockRoute { store, unlock }));
+        }
+        if let ("GET", [b"v1.0", b"secrets", store, name]) = (method.as_str(), segments) {
+            let store = parameter(store)?;
+            let name = if *name == b"bulk" {
+                None
+            } else {
+                Some(parameter(name)?)
+            };
+            return Ok(Self::Secrets(SecretRoute { store, name }));
         }
         if let Some(route) = configuration(method, segments)? {
             return Ok(Self::Configuration(route));

@@ -18,8 +18,6 @@ pub(crate) enum Unconfigured {
     PubSub(String),
     /// Output binding.
     Binding(String),
-    /// Secret store.
-    Secrets,
     /// Cryptography.
     Crypto,
     /// Actors, workflows, jobs, conversation.
@@ -32,7 +30,6 @@ pub(crate) enum Unconfigured {
 /// When a name cannot be decoded.
 pub(super) fn find(method: &Method, segments: &[&[u8]]) -> Result<Option<Unconfigured>, InvalidEscape> {
     let (post, put) = (method == Method::POST, method == Method::PUT);
-    let get = method == Method::GET;
     let write = post || put;
     let found = match segments {
         [b"v1.0" | b"v1.0-alpha1", b"publish", b"bulk", pubsub, _, ..] if write => {
@@ -40,7 +37,6 @@ pub(super) fn find(method: &Method, segments: &[&[u8]]) -> Result<Option<Unconfi
         }
         [b"v1.0", b"publish", pubsub, _, ..] if write => Unconfigured::PubSub(parameter(pubsub)?),
         [b"v1.0", b"bindings", name] if write => Unconfigured::Binding(parameter(name)?),
-        [b"v1.0", b"secrets", _store, _key] if get => Unconfigured::Secrets,
         [b"v1.0-alpha1", b"crypto", _name, b"encrypt" | b"decrypt"] if put => Unconfigured::Crypto,
         [b"v1.0-alpha1", b"subtlecrypto", _name, _operation] if post => Unconfigured::Crypto,
         [
@@ -64,10 +60,6 @@ impl Unconfigured {
                 let message =
                     format!("error invoking output binding {name}: couldn't find output binding {name}");
                 reply::problem(internal, "ERR_INVOKE_OUTPUT_BINDING", message)
-            }
-            Self::Secrets => {
-                let message = "secret store is not configured";
-                reply::problem(internal, "ERR_SECRET_STORES_NOT_CONFIGURED", message)
             }
             Self::Crypto => {
                 let message = "crypto providers not configured";

@@ -16,6 +16,7 @@ mod hostile;
 mod ingress;
 mod invoke;
 mod lock;
+mod secrets;
 mod state;
 mod streams;
 mod support;

@@ -1,30 +1,41 @@
 //! The types of components that exist here.
 
 use super::Home;
+use super::configuration::Engine as Configuration;
 use super::locks::Engine as Locks;
+use super::secrets::Engine as Secrets;
 use super::state::Engine as State;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::document::did_you_mean;
 use crate::resources::Component;
 
 /// Every type, by its name.
-const KINDS: [(&str, Kind); 5] = [
-    ("configuration.mainstay", Kind::Configuration),
+const KINDS: [(&str, Kind); 10] = [
+    (
+        "configuration.mainstay",
+        Kind::Configuration(Configuration::Stored),
+    ),
+    ("configuration.redis", Kind::Configuration(Configuration::Redis)),
     ("lock.in-memory", Kind::Locks(Locks::InMemory)),
     ("lock.mainstay", Kind::Locks(Locks::Stored)),
+    ("lock.redis", Kind::Locks(Locks::Redis)),
+    ("secretstores.local.env", Kind::Secrets(Secrets::Environment)),
+    ("secretstores.local.file", Kind::Secrets(Secrets::File)),
+    ("secretstores.mainstay", Kind::Secrets(Secrets::Stored)),
     ("state.in-memory", Kind::State(State::InMemory)),
     ("state.mainstay", Kind::State(State::Stored)),
 ];
 
 /// The component of each building block that is there without a file.
-pub(super) const DEFAULTS: [(&str, Kind); 3] = [
+pub(super) const DEFAULTS: [(&str, Kind); 4] = [
     ("statestore", Kind::State(State::Stored)),
     ("lockstore", Kind::Locks(Locks::Stored)),
-    ("configstore", Kind::Configuration),
+    ("configstore", Kind::Configuration(Configuration::Stored)),
+    ("secretstore", Kind::Secrets(Secrets::Stored)),
 ];
 
 /// What Dapr's other types begin with.
-const OTHER_BLOCKS: [&str; 11] = [
+const OTHER_BLOCKS: [&str; 10] = [
     "bindings.",
     "conversation.",
     "crypto.",
@@ -34,15 +45,15 @@ const OTHER_BLOCKS: [&str; 11] = [
     "nameresolution.",
     "pubsub.",
     "scheduler.",
-    "secretstores.",
     "workflow.",
 ];
 
 /// A type of component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    Configuration,
+    Configuration(Configuration),
     Locks(Locks),
+    Secrets(Secrets),
     State(State),
 }
 
@@ -80,7 +91,10 @@ impl Kind {
     fn is_stored(self) -> bool {
         matches!(
             self,
-            Self::Configuration | Self::Locks(Locks::Stored) | Self::State(State::Stored)
+            Self::Configuration(Configuration::Stored)
+                | Self::Locks(Locks::Stored)
+                | Self::Secrets(Secrets::Stored)
+                | Self::State(State::Stored)
         )
     }
 

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_api::{About, Blocks, ConfigurationComponent, LockComponent, StateComponent};
+use mainstay_api::{About, Blocks, ConfigurationComponent, LockComponent, SecretComponent, StateComponent};
 use mainstay_store::Store;
 
+use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
 use crate::failure::Failure;
 use crate::resources::SettingValue;
@@ -15,6 +16,8 @@ use crate::resources::SettingValue;
 pub(crate) struct Surroundings<'a> {
     /// The store of the system; a sidecar has none.
     pub(crate) store: Option<&'a StorePlan>,
+    /// Where paths in component files start.
+    pub(crate) dir: &'a Path,
     /// Where the system keeps its data.
     pub(crate) data_dir: &'a Path,
     /// The namespace; empty when there is none.
@@ -35,8 +38,13 @@ pub(crate) struct Opened {
 enum Component {
     Configuration(ConfigurationComponent),
     Locks(LockComponent),
+    Secrets(SecretComponent),
     State(StateComponent),
 }
+
+/// The secret components that are open, for those that need a secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Secrets<'a>(&'a [(Planned, Component)]);
 
 /// What removes what has expired.
 #[derive(Debug)]
@@ -58,50 +66,63 @@ impl Opened {
             namespace: around.namespace.to_owned(),
             store,
         };
-        for one in planned {
-            match opened.open_one(one) {
-                Ok(component) => opened.components.push((one.clone(), component)),
-                Err(reason) if one.ignore_errors => {
-                    tracing::warn!(
-                        "the component `{}` ({}) is not there: {reason}",
-                        one.name,
-                        one.kind.name()
-                    );
-                }
-                Err(reason) => {
-                    let message = format!(
-                        "the component `{}` ({}) cannot be opened: {reason}",
-                        one.name,
-                        one.kind.name()
-                    );
-                    return Err(Failure::refused(message));
-                }
-            }
+        // Others need them.
+        let is_secret = |one: &&Planned| matches!(one.plan, Plan::Secrets(_));
+        let (secrets, others): (Vec<&Planned>, Vec<&Planned>) = planned.iter().partition(is_secret);
+        for one in secrets.into_iter().chain(others) {
+            opened.add(one, around).await?;
         }
         Ok(opened)
     }
 
-    fn open_one(&mut self, one: &Planned) -> Result<Component, String> {
+    async fn add(&mut self, one: &Planned, around: Surroundings<'_>) -> Result<(), Failure> {
+        let limit = one.init_timeout;
+        let opening = tokio::time::timeout(limit, self.open_one(one, around));
+        let outcome = opening.await.unwrap_or_else(|_| {
+            let limit = mainstay_base::format_duration(limit);
+            Err(format!("it is not there after {limit} (`initTimeout`)"))
+        });
+        let named = || format!("the component `{}` ({})", one.name, one.kind.name());
+        match outcome {
+            Ok(component) => self.components.push((one.clone(), component)),
+            Err(reason) if one.ignore_errors => tracing::warn!("{} is not there: {reason}", named()),
+            Err(reason) => {
+                return Err(Failure::refused(format!(
+                    "{} cannot be opened: {reason}",
+                    named()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_one(&mut self, one: &Planned, around: Surroundings<'_>) -> Result<Component, String> {
         let about = About {
             kind: one.kind.name().to_owned(),
             version: one.version.clone(),
         };
-        let store = self.store.as_ref();
+        let (store, secrets) = (self.store.as_ref(), Secrets(&self.components));
         Ok(match &one.plan {
-            Plan::Configuration => {
-                let store = store.ok_or("there is no store")?;
-                let stored = mainstay_configuration::Stored::new(Arc::clone(store), &one.name);
-                let store = Arc::new(stored.map_err(|error| error.to_string())?);
+            Plan::Configuration(plan) => {
+                let store = plan.open(&one.name, store, &secrets).await?;
                 Component::Configuration(ConfigurationComponent { about, store })
             }
             Plan::Locks(plan) => {
-                let (store, sweeper) = plan.open(&one.name, store)?;
+                let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
                 self.sweepers.extend(sweeper.map(Sweeper::Locks));
                 let prefix = plan.prefix.clone();
                 Component::Locks(LockComponent { about, store, prefix })
             }
+            Plan::Secrets(plan) => {
+                let folders = Folders {
+                    dir: around.dir,
+                    data_dir: around.data_dir,
+                };
+                let store = plan.open(&one.name, store, folders, &secrets).await?;
+                Component::Secrets(SecretComponent { about, store })
+            }
             Plan::State(plan) => {
-                let (store, sweeper) = plan.open(&one.name, store, &resolve)?;
+                let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
                 self.sweepers.extend(sweeper.map(Sweeper::State));
                 Component::State(StateComponent {
                     about,
@@ -121,6 +142,7 @@ impl Opened {
             match component {
                 Component::Configuration(one) => drop(blocks.configuration.insert(name, one.clone())),
                 Component::Locks(one) => drop(blocks.locks.insert(name, one.clone())),
+                Component::Secrets(one) => drop(blocks.secrets.insert(name, one.clone())),
                 Component::State(one) => drop(blocks.state.insert(name, one.clone())),
             }
         }
@@ -138,9 +160,22 @@ impl Opened {
     }
 }
 
-fn resolve(value: &SettingValue) -> Result<String, String> {
-    match value {
-        SettingValue::Text(text) => Ok(text.clone()),
-        SettingValue::Secret { store, .. } => Err(format!("there is no secret store `{store}`")),
+impl Secrets<'_> {
+    /// The value of a setting, fetched where it is a secret.
+    pub(super) async fn value(&self, value: &SettingValue) -> Result<String, String> {
+        let (store, name, key) = match value {
+            SettingValue::Text(text) => return Ok(text.clone()),
+            SettingValue::Secret { store, name, key } => (store, name, key),
+        };
+        let open = self.0.iter().find_map(|(planned, component)| match component {
+            Component::Secrets(secrets) if planned.name == *store => Some(secrets),
+            _ => None,
+        });
+        let open = open.ok_or_else(|| format!("there is no secret store `{store}`"))?;
+        let secret = open.store.get(name).await.map_err(|error| error.to_string())?;
+        let part = secret
+            .value(key)
+            .ok_or_else(|| format!("the secret `{name}` of `{store}` has no part `{key}`"))?;
+        Ok(part.expose().to_owned())
     }
 }

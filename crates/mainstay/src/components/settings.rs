@@ -60,6 +60,29 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// Whether a setting says yes, in one of the words that Dapr knows.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        let Some((text, place)) = self.text(name) else {
+            return false;
+        };
+        match text.to_lowercase().as_str() {
+            "true" | "t" | "1" | "y" | "yes" | "on" => true,
+            "false" | "f" | "0" | "n" | "no" | "off" => false,
+            _ => {
+                let message = format!("`{name}` is `{text}`");
+                self.wrong(place, message, "write true or false");
+                false
+            }
+        }
+    }
+
+    /// The settings do not fit together.
+    pub(super) fn wrong_whole(&mut self, message: String) {
+        let place = self.component.place.clone();
+        self.diagnostics
+            .push(Diagnostic::error(Code::WRONG_FORM, place, message));
+    }
+
     /// A setting has a value that it cannot have.
     pub(super) fn wrong(&mut self, place: &Place, message: String, help: &str) {
         let wrong = Diagnostic::error(Code::WRONG_FORM, place.clone(), message);

@@ -8,6 +8,7 @@ use mainstay_state::stored::Sweeper;
 use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore, Stored};
 use mainstay_store::Store;
 
+use super::opened::Secrets;
 use super::settings::Settings;
 use crate::resources::{Setting, SettingValue};
 
@@ -38,10 +39,10 @@ struct Key {
 }
 
 impl StatePlan {
-    /// With Dapr's defaults.
-    pub(super) fn new(engine: Engine) -> Self {
+    /// On the system's store, with Dapr's defaults.
+    pub(super) fn stored() -> Self {
         Self {
-            engine,
+            engine: Engine::Stored,
             prefix: KeyPrefix::default(),
             keys: None,
         }
@@ -80,12 +81,12 @@ impl StatePlan {
         Some(Self { engine, prefix, keys })
     }
 
-    /// Opens it. `secret` gives the value of a setting.
-    pub(super) fn open(
+    /// Opens it.
+    pub(super) async fn open(
         &self,
         name: &str,
         store: Option<&Arc<dyn Store>>,
-        secret: &dyn Fn(&SettingValue) -> Result<String, String>,
+        secrets: &Secrets<'_>,
     ) -> Result<(Arc<dyn StateStore>, Option<Sweeper>), String> {
         let (values, sweeper): (Arc<dyn StateStore>, _) = match self.engine {
             Engine::InMemory => (Arc::new(InMemory::new(InMemoryOptions::default())), None),
@@ -99,8 +100,11 @@ impl StatePlan {
         let store: Arc<dyn StateStore> = match &self.keys {
             None => values,
             Some((primary, secondary)) => {
-                let primary = primary.resolve(secret)?;
-                let secondary = secondary.as_ref().map(|key| key.resolve(secret)).transpose()?;
+                let primary = primary.resolve(secrets).await?;
+                let secondary = match secondary {
+                    Some(key) => Some(key.resolve(secrets).await?),
+                    None => None,
+                };
                 Arc::new(Encrypted::new(values, Encryption::new(primary, secondary)))
             }
         };
@@ -121,10 +125,8 @@ impl Key {
         }
     }
 
-    fn resolve(
-        &self,
-        secret: &dyn Fn(&SettingValue) -> Result<String, String>,
-    ) -> Result<EncryptionKey, String> {
-        EncryptionKey::parse(&self.name, &secret(&self.value)?).map_err(|error| error.to_string())
+    async fn resolve(&self, secrets: &Secrets<'_>) -> Result<EncryptionKey, String> {
+        let digits = secrets.value(&self.value).await?;
+        EncryptionKey::parse(&self.name, &digits).map_err(|error| error.to_string())
     }
 }

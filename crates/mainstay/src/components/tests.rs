@@ -39,14 +39,15 @@ fn component(name: &str, kind: &str, rest: &str) -> String {
 }
 
 #[test]
-fn without_files_there_is_a_state_store_in_a_system() {
+fn without_files_a_system_has_one_component_of_each_block() {
     check(
         Home::System,
         "",
         expect![[r#"
             statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
-            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
-            configstore configuration.mainstay v1 [] Configuration
+            lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration(Stored)
+            secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
         "#]],
     );
     check(Home::Sidecar, "", expect![[r#""#]]);
@@ -97,19 +98,20 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
         expect![[r#"
             k state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
             l state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
-            configstore configuration.mainstay v1 [] Configuration
+            lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration(Stored)
+            secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
             c.yaml:51:3: error M006: `spec` has no key `tpye`
                 did you mean `type`?
             c.yaml:6:3: error M034: there is no component type `state.in-memori`
                 did you mean `state.in-memory`?
             c.yaml:12:3: warning M034: there is no component type `state.redis2`
-                known are `configuration.mainstay`, `lock.in-memory`, `lock.mainstay`, `state.in-memory`, `state.mainstay`
+                known are `configuration.mainstay`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
             c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
                 write v1
             c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
             c.yaml:32:3: error M034: there is no component type `lock.etcd`
-                known are `configuration.mainstay`, `lock.in-memory`, `lock.mainstay`, `state.in-memory`, `state.mainstay`
+                known are `configuration.mainstay`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
             c.yaml:44:3: error M018: there is a component `k` at c.yaml:38 already
                 apps use a component by its name: give each its own
         "#]],
@@ -164,8 +166,9 @@ fn settings_that_cannot_be_are_told_with_their_place() {
             h state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
             i state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
             j state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            lockstore lock.mainstay v1 [] Locks(LockPlan { engine: Stored, prefix: App })
-            configstore configuration.mainstay v1 [] Configuration
+            lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
+            configstore configuration.mainstay v1 [] Configuration(Stored)
+            secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
             c.yaml:25:5: error M022: `x` has more than one value
                 give exactly one of `value`, `envRef` and `secretKeyRef`
             c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
@@ -182,6 +185,59 @@ fn settings_that_cannot_be_are_told_with_their_place() {
                 only keys and passwords come from a secret store
         "#]],
     );
+}
+
+#[test]
+fn engines_and_secrets_are_declared() {
+    let file = [
+        component(
+            "locks",
+            "lock.redis",
+            "  metadata:
+  - { name: redisHost, value: 'localhost:6379' }
+  - { name: redisPassword, secretKeyRef: { name: redis, key: password } }
+  - { name: keyPrefix, value: none }
+auth: { secretStore: file }
+",
+        ),
+        component(
+            "settings",
+            "configuration.redis",
+            "  metadata:\n  - { name: redisHost, value: 'a:b' }\n",
+        ),
+        component(
+            "file",
+            "secretstores.local.file",
+            "  metadata:
+  - { name: secretsFile, value: secrets.json }
+  - { name: multiValued, value: 'true' }
+  - { name: nestedSeparator, value: '.' }
+",
+        ),
+        component("nofile", "secretstores.local.file", ""),
+        component(
+            "env",
+            "secretstores.local.env",
+            "  metadata:\n  - { name: prefix, value: APP_ }\n",
+        ),
+        component(
+            "sealed",
+            "secretstores.mainstay",
+            "  metadata:\n  - { name: keyFile, value: k }\n  - { name: key, value: x }\n",
+        ),
+    ]
+    .concat();
+    check(Home::System, &file, expect![[r#"
+        locks lock.redis v1 [] Locks(LockPlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: None })
+        file secretstores.local.file v1 [] Secrets(File(Options { path: "secrets.json", nested_separator: ".", multi_valued: true }))
+        env secretstores.local.env v1 [] Secrets(Environment { prefix: "APP_" })
+        statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
+        configstore configuration.mainstay v1 [] Configuration(Stored)
+        c.yaml:17:3: error M009: `redisHost` is `a:b`: write host:port
+        c.yaml:35:3: error M009: `secretsFile` is missing: name the file
+        c.yaml:52:5: error M009: there is a `key` and a `keyFile`
+            keep one of them
+    "#]]);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::clock;
-use crate::components::{self, Opened, Surroundings};
+use crate::components::{self, Opened, Planned, Surroundings};
 use crate::daprd::args::{Args, Protocol};
 use crate::daprd::health::{self, Probing};
 use crate::daprd::topology;
@@ -43,12 +43,7 @@ impl Sidecar {
         let app = AppId::new(&args.app_id).map_err(|error| Failure::usage(format!("--app-id: {error}")))?;
         let protocol = protocol(args.app_protocol)?;
         let (resources, planned) = topology::resources(args)?;
-        let around = Surroundings {
-            store: None,
-            data_dir: Path::new(""),
-            namespace: &components::namespace(),
-        };
-        let components = Opened::open(&planned, around).await?;
+        let components = open_components(&planned).await?;
         let app_token = secret("APP_API_TOKEN")
             .map(|token| HeaderValue::from_str(&token))
             .transpose()
@@ -129,6 +124,16 @@ impl Sidecar {
         self.mesh.stop(LAST_SPANS).await;
         self.components.close().await;
     }
+}
+
+async fn open_components(planned: &[Planned]) -> Result<Opened, Failure> {
+    let around = Surroundings {
+        store: None,
+        dir: Path::new(""),
+        data_dir: Path::new(""),
+        namespace: &components::namespace(),
+    };
+    Opened::open(planned, around).await
 }
 
 /// Opens every port, each on every address it is wanted on.

@@ -1,10 +1,14 @@
 //! `Component`: a building block on an engine, with a name and settings.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::file::{self, MetadataItem};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::Document;
+
+/// How long a component may take to start when its file does not say: Dapr's default.
+pub(crate) const INIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A component as its file declares it.
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub(crate) struct Component {
     pub(crate) scopes: Vec<String>,
     /// Whether the system starts without it when it cannot be started.
     pub(crate) ignore_errors: bool,
+    /// How long it may take to start.
+    pub(crate) init_timeout: Duration,
     /// Where its type is written.
     pub(crate) place: Place,
 }
@@ -88,6 +94,7 @@ impl Component {
             settings,
             scopes: file.scopes,
             ignore_errors: file.spec.ignore_errors,
+            init_timeout: file.spec.init_timeout.map_or(INIT_TIMEOUT, |time| time.0),
             place: document.find(&["spec", "type"]),
         })
     }

@@ -232,9 +232,8 @@ pub(crate) struct ComponentSpec {
     /// Whether the system starts without it when it cannot be started.
     #[serde(default)]
     pub(crate) ignore_errors: bool,
-    /// How long it may take to start; what starts here at once needs none.
-    #[expect(dead_code, reason = "checked and not needed yet")]
-    init_timeout: Option<Time>,
+    /// How long it may take to start; 5 s when absent.
+    pub(crate) init_timeout: Option<Time>,
 }
 
 /// A setting: exactly one of `value`, `envRef` and `secretKeyRef`.

@@ -213,6 +213,7 @@ impl Listeners {
 async fn open_components(manifest: &Manifest, lease: &Lease) -> Result<Opened, Failure> {
     let around = Surroundings {
         store: Some(&manifest.store),
+        dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
     };

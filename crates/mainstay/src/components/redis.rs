@@ -1,0 +1,22 @@
+//! Redis, as components on it reach it.
+
+use mainstay_redis::{METADATA_NAMES, Options, Redis};
+
+use super::engine::{EngineSettings, Metadata};
+use super::opened::Secrets;
+use super::settings::Settings;
+
+/// Reads how a component reaches its Redis.
+pub(super) fn read(settings: &mut Settings<'_>) -> Option<EngineSettings> {
+    EngineSettings::read(settings, &METADATA_NAMES, |metadata| options(metadata).map(drop))
+}
+
+/// Connects.
+pub(super) async fn connect(settings: &EngineSettings, secrets: &Secrets<'_>) -> Result<Redis, String> {
+    let options = options(&settings.resolve(secrets).await?)?;
+    Redis::connect(options).await.map_err(|error| error.to_string())
+}
+
+fn options(metadata: &Metadata) -> Result<Options, String> {
+    Options::from_metadata(metadata).map_err(|error| error.to_string())
+}
