@@ -54,7 +54,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-configuration",
-        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
+        uses: &[
+            "mainstay-store",
+            "mainstay-postgres",
+            "mainstay-redis",
+            "mainstay-base",
+        ],
         tests_use: &[],
     },
     Room {
@@ -64,6 +69,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-postgres",
         uses: &["mainstay-base"],
         tests_use: &[],
     },
@@ -105,9 +115,15 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh", "mainstay-redis"],
+        only: &["mainstay-mesh", "mainstay-postgres", "mainstay-redis"],
         in_tests: true,
         reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
+    },
+    Fence {
+        dependencies: &["tokio-postgres", "tokio-postgres-rustls"],
+        only: &["mainstay-postgres"],
+        in_tests: false,
+        reason: "one place says how PostgreSQL is reached and what its errors mean",
     },
     Fence {
         dependencies: &["redis"],
@@ -204,7 +220,12 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "a building block knows no wire",
     },
     Purity {
-        rooms: &["mainstay-lock", "mainstay-configuration", "mainstay-redis"],
+        rooms: &[
+            "mainstay-lock",
+            "mainstay-configuration",
+            "mainstay-postgres",
+            "mainstay-redis",
+        ],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire but that of its engines",
     },
