@@ -144,6 +144,8 @@ fn keywords(text: &str) -> Option<Vec<(String, String)>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parameters(text: &str) -> Vec<(String, String)> {
@@ -212,5 +214,21 @@ mod tests {
         let text = r"password='it\'s a \\ b' user=''";
         let found = ConnectionString::parse(text).unwrap();
         assert_eq!(parameters(&found.keywords()), found.parameters);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,60}", url in "postgres://[a-z:@/?&=%,0-9\\[\\]]{0,40}") {
+            let _ = (ConnectionString::parse(&text), ConnectionString::parse(&url));
+        }
+
+        #[test]
+        fn what_is_written_is_read(values in proptest::collection::vec(".{0,12}", 0..4)) {
+            let mut string = ConnectionString::default();
+            for (number, value) in values.iter().enumerate() {
+                string.set(&format!("name{number}"), value);
+            }
+            prop_assert_eq!(ConnectionString::parse(&string.keywords()).unwrap(), string);
+        }
     }
 }
