@@ -1,6 +1,7 @@
 //! What can go wrong, whose fault it is, and whether to try again.
 
 use mainstay_base::{ErrorKind, Fault, Retryability};
+use mainstay_postgres::PostgresError;
 use mainstay_redis::RedisError;
 use mainstay_store::{CommitError, ReadError};
 
@@ -60,6 +61,14 @@ pub enum ConfigurationError {
     /// The component was closed.
     #[error("the configuration store is closed")]
     Closed,
+    /// A subscription without the channel on which PostgreSQL tells of changes.
+    #[error(
+        "unable to subscribe: the metadata `pgNotifyChannel` names the channel on which changes are notified"
+    )]
+    NoChannel,
+    /// PostgreSQL did not do it.
+    #[error("{0}")]
+    Postgres(#[from] PostgresError),
     /// Redis did not do it.
     #[error("{0}")]
     Redis(#[from] RedisError),
@@ -75,7 +84,7 @@ impl ConfigurationError {
     /// What happened.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidKey(_) | Self::ChangedTwice(_) | Self::InvalidAuthor(_) => {
+            Self::InvalidKey(_) | Self::ChangedTwice(_) | Self::InvalidAuthor(_) | Self::NoChannel => {
                 ErrorKind::InvalidArgument
             }
             Self::TooManyKeys(_)
@@ -88,6 +97,7 @@ impl ConfigurationError {
             Self::Contended(_) => ErrorKind::Overloaded,
             Self::Unreadable(_) => ErrorKind::Internal,
             Self::Closed => ErrorKind::Unavailable,
+            Self::Postgres(error) => error.kind(),
             Self::Redis(error) => error.kind(),
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
@@ -100,6 +110,7 @@ impl ConfigurationError {
             Self::InvalidKey(_)
             | Self::ChangedTwice(_)
             | Self::InvalidAuthor(_)
+            | Self::NoChannel
             | Self::TooManyKeys(_)
             | Self::TooManyItems
             | Self::LargeValue { .. }
@@ -108,6 +119,7 @@ impl ConfigurationError {
             | Self::NothingToUndo(_)
             | Self::ChangedSince(_) => Fault::Caller,
             Self::Contended(_) | Self::Unreadable(_) | Self::Closed => Fault::Runtime,
+            Self::Postgres(error) => error.fault(),
             Self::Redis(error) => error.fault(),
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
@@ -118,6 +130,7 @@ impl ConfigurationError {
     pub const fn retryability(&self) -> Retryability {
         match self {
             Self::Contended(_) => Retryability::Always,
+            Self::Postgres(error) => error.retryability(),
             Self::Redis(error) => error.retryability(),
             Self::Commit(error) => error.retryability(),
             Self::Read(error) => error.retryability(),

@@ -4,8 +4,9 @@
 //!   the API: decode, one call, encode                       the control API: who changed what, and back again
 //!        │                                                        │
 //!   ConfigurationStore (port) ──── one conformance suite          │
-//!        ├── OnRedis  configuration.redis      as Dapr keeps them
-//!        └── Stored   configuration.mainstay   on the store, with a history of every key
+//!        ├── OnPostgres  configuration.postgresql   as Dapr keeps them
+//!        ├── OnRedis     configuration.redis        as Dapr keeps them
+//!        └── Stored      configuration.mainstay     on the store, with a history of every key
 //! ```
 //!
 //! A component has to do two things: read keys, and say when they may have changed. What has changed is found out here, in
@@ -18,12 +19,14 @@ mod error;
 pub mod limits;
 mod listener;
 mod port;
+mod postgres;
 mod redis;
 pub mod stored;
 mod subscription;
 
 pub use error::ConfigurationError;
 pub use port::{ConfigurationStore, Item, Items, Metadata};
+pub use postgres::{InvalidTable, OnPostgres, Table};
 pub use redis::OnRedis;
 pub use stored::Stored;
 pub use subscription::{Changes, Subscription};

@@ -251,3 +251,33 @@ impl fmt::Debug for Holders {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limits::{MAX_EXPIRY_SECONDS, MAX_OWNER_BYTES, MAX_RESOURCE_BYTES};
+
+    #[test]
+    fn the_largest_of_everything_fits() {
+        let component = "n".repeat(crate::limits::MAX_NAME_BYTES);
+        let prefix = Bytes::from(format!("lock/{component}/h/"));
+        assert!(key(&prefix, &"r".repeat(MAX_RESOURCE_BYTES)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn holders_come_back(millis in 1..u64::from(MAX_EXPIRY_SECONDS) * 1_000, owner in ".{0,40}") {
+            prop_assume!(owner.len() <= MAX_OWNER_BYTES);
+            let expiry = Expiry::new(std::time::Duration::from_millis(millis)).unwrap();
+            let bytes = encode(expiry, &owner).unwrap().into_bytes();
+            prop_assert_eq!(parse(bytes), Some((expiry, owner)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = parse(bytes.into());
+        }
+    }
+}

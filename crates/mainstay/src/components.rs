@@ -6,6 +6,7 @@ mod engine;
 mod kinds;
 mod locks;
 mod opened;
+mod postgres;
 mod redis;
 mod secrets;
 mod settings;

@@ -21,6 +21,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-lock",
             "mainstay-secrets",
             "mainstay-state",
+            "mainstay-postgres",
             "mainstay-redis",
             "mainstay-store",
             "mainstay-policy",
@@ -64,7 +65,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-configuration",
-        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
+        uses: &[
+            "mainstay-store",
+            "mainstay-postgres",
+            "mainstay-redis",
+            "mainstay-base",
+        ],
         tests_use: &[],
     },
     Room {
@@ -74,6 +80,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-store",
+        uses: &["mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-postgres",
         uses: &["mainstay-base"],
         tests_use: &[],
     },
@@ -115,9 +126,20 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh", "mainstay-store", "mainstay-redis"],
+        only: &[
+            "mainstay-mesh",
+            "mainstay-store",
+            "mainstay-postgres",
+            "mainstay-redis",
+        ],
         in_tests: true,
         reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
+    },
+    Fence {
+        dependencies: &["tokio-postgres", "tokio-postgres-rustls"],
+        only: &["mainstay-store", "mainstay-postgres"],
+        in_tests: false,
+        reason: "components reach PostgreSQL in one way, and the store in its own, which shares nothing with theirs",
     },
     Fence {
         dependencies: &["redis"],
@@ -126,10 +148,10 @@ pub(crate) const FENCES: &[Fence] = &[
         reason: "one place says how Redis is reached and what its errors mean",
     },
     Fence {
-        dependencies: &["lsm-tree", "tokio-postgres", "tokio-postgres-rustls"],
+        dependencies: &["lsm-tree"],
         only: &["mainstay-store"],
         in_tests: false,
-        reason: "only the store touches its files and its database",
+        reason: "only the store touches its files",
     },
     Fence {
         dependencies: &["signal-hook"],
@@ -215,7 +237,12 @@ pub(crate) const PURITIES: &[Purity] = &[
         reason: "a building block knows no wire",
     },
     Purity {
-        rooms: &["mainstay-lock", "mainstay-configuration", "mainstay-redis"],
+        rooms: &[
+            "mainstay-lock",
+            "mainstay-configuration",
+            "mainstay-postgres",
+            "mainstay-redis",
+        ],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire but that of its engines",
     },

@@ -122,8 +122,8 @@ impl Options {
     }
 }
 
-/// Contends for a lease, and holds it, until it is stopped. Dropped without being stopped, it ends too, but the lease is
-/// free only when it has expired.
+/// Contends for a lease, and holds it, until it is stopped. Dropping it stops it too, without waiting for that: the lease is
+/// given back if the runtime goes on, and expires if it does not.
 #[derive(Debug)]
 pub struct Lease {
     standing: Standing,

@@ -35,7 +35,7 @@ impl Stored {
     }
 }
 
-/// Sweeps at an interval until it is stopped.
+/// Sweeps at an interval until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Sweeper {
     stop: oneshot::Sender<()>,

@@ -66,7 +66,7 @@ async fn a_lease_that_is_given_back_is_taken_at_once() {
     assert_eq!(standing.acquired().await, None);
 }
 
-/// Dropped is like dead: nobody renews, nobody gives back.
+/// While the store is down it can neither be renewed nor given back.
 #[tokio::test(start_paused = true)]
 async fn a_lease_of_a_dead_node_is_taken_over() {
     let store = Simulated::new();
@@ -84,6 +84,20 @@ async fn a_lease_of_a_dead_node_is_taken_over() {
     store.recover();
     let fence = acquired(&other).await;
     assert!(fence.token() > before.token());
+    other.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_dropped_is_given_back() {
+    let store = Simulated::new();
+    let dropped = start(&store, "a");
+    let before = acquired(&dropped).await;
+    let other = start(&store, "b");
+    let standing = dropped.standing().clone();
+    let now = tokio::time::Instant::now();
+    drop(dropped);
+    assert!(acquired(&other).await.token() > before.token());
+    assert_eq!((now.elapsed(), standing.held()), (Duration::ZERO, None));
     other.stop().await;
 }
 
@@ -140,7 +154,7 @@ async fn failures_never_make_two_holders() {
             assert!(held.len() <= 1, "seed {seed}, round {round}: {held:?}");
             tokens.extend(held.iter().map(Fence::token));
             if rng.below(10) == 0 {
-                // One dies or stops, and comes back as another.
+                // One stops, and comes back as another.
                 let lease = leases.swap_remove(rng.below(3) as usize);
                 if rng.below(2) == 0 {
                     lease.stop().await;

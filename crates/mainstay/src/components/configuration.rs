@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use mainstay_configuration::{ConfigurationStore, OnRedis, Stored};
+use mainstay_configuration::{ConfigurationStore, OnPostgres, OnRedis, Stored, Table};
 use mainstay_store::Store;
 
 use super::engine::EngineSettings;
 use super::opened::Secrets;
-use super::redis;
 use super::settings::Settings;
+use super::{postgres, redis};
+
+/// The table when none is named.
+const DEFAULT_TABLE: &str = "configuration";
 
 /// What a configuration component keeps its settings in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
+    Postgres,
     Redis,
     Stored,
 }
@@ -20,6 +24,7 @@ pub(super) enum Engine {
 /// A configuration component that can be opened.
 #[derive(Clone, Debug)]
 pub(super) enum ConfigurationPlan {
+    Postgres(EngineSettings, Table),
     Redis(EngineSettings),
     Stored,
 }
@@ -27,6 +32,20 @@ pub(super) enum ConfigurationPlan {
 impl ConfigurationPlan {
     pub(super) fn read(engine: Engine, settings: &mut Settings<'_>) -> Option<Self> {
         match engine {
+            Engine::Postgres => {
+                let (name, place) = match settings.text("table") {
+                    Some((name, place)) => (name, Some(place)),
+                    None => (DEFAULT_TABLE, None),
+                };
+                match (Table::new(name), place) {
+                    (Ok(table), _) => postgres::read(settings).map(|server| Self::Postgres(server, table)),
+                    (Err(problem), Some(place)) => {
+                        settings.wrong(place, problem.to_string(), "name a table of the database");
+                        None
+                    }
+                    (Err(_), None) => None,
+                }
+            }
             Engine::Redis => redis::read(settings).map(Self::Redis),
             Engine::Stored => Some(Self::Stored),
         }
@@ -40,6 +59,11 @@ impl ConfigurationPlan {
         secrets: &Secrets<'_>,
     ) -> Result<Arc<dyn ConfigurationStore>, String> {
         match self {
+            Self::Postgres(settings, table) => {
+                let postgres = postgres::connect(settings, secrets).await?;
+                let open = OnPostgres::open(postgres, table.clone()).await;
+                Ok(Arc::new(open.map_err(|error| error.to_string())?))
+            }
             Self::Redis(settings) => Ok(Arc::new(OnRedis::new(redis::connect(settings, secrets).await?))),
             Self::Stored => {
                 let store = store.ok_or("there is no store")?;

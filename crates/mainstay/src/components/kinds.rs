@@ -10,10 +10,18 @@ use crate::document::did_you_mean;
 use crate::resources::Component;
 
 /// Every type, by its name.
-const KINDS: [(&str, Kind); 10] = [
+const KINDS: [(&str, Kind); 12] = [
     (
         "configuration.mainstay",
         Kind::Configuration(Configuration::Stored),
+    ),
+    (
+        "configuration.postgres",
+        Kind::Configuration(Configuration::Postgres),
+    ),
+    (
+        "configuration.postgresql",
+        Kind::Configuration(Configuration::Postgres),
     ),
     ("configuration.redis", Kind::Configuration(Configuration::Redis)),
     ("lock.in-memory", Kind::Locks(Locks::InMemory)),

@@ -227,7 +227,10 @@ auth: { secretStore: file }
         ),
     ]
     .concat();
-    check(Home::System, &file, expect![[r#"
+    check(
+        Home::System,
+        &file,
+        expect![[r#"
         locks lock.redis v1 [] Locks(LockPlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: None })
         file secretstores.local.file v1 [] Secrets(File(Options { path: "secrets.json", nested_separator: ".", multi_valued: true }))
         env secretstores.local.env v1 [] Secrets(Environment { prefix: "APP_" })
@@ -237,7 +240,8 @@ auth: { secretStore: file }
         c.yaml:35:3: error M009: `secretsFile` is missing: name the file
         c.yaml:52:5: error M009: there is a `key` and a `keyFile`
             keep one of them
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

@@ -1,0 +1,25 @@
+//! PostgreSQL, as far as all Dapr components on it need the same: how to reach it, and what its errors mean.
+//!
+//! ```text
+//!   configuration.postgresql   …       statements, made with the `tokio-postgres` crate
+//!        └──────────┬──────────┘
+//!               Postgres                one connection that all statements share, made anew when it breaks
+//! ```
+//!
+//! The store has an adapter of its own for its own tables; this is for tables that belong to others.
+
+mod client;
+mod connection_string;
+mod error;
+mod notifications;
+mod options;
+#[cfg(feature = "test-server")]
+pub mod test_server;
+
+/// The crate that the statements of components are made with.
+pub use tokio_postgres;
+
+pub use client::Postgres;
+pub use error::PostgresError;
+pub use notifications::Notifications;
+pub use options::{InvalidOptions, Options};
