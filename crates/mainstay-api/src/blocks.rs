@@ -8,6 +8,8 @@ use mainstay_lock::LockStore;
 use mainstay_secrets::{Scopes, SecretStore};
 use mainstay_state::{InvalidKey, KeyPrefix, Scope, StateStore};
 
+use crate::Meter;
+
 /// The capabilities of components that have none to tell of.
 const NOTHING_SPECIAL: &[&str] = &[];
 
@@ -30,12 +32,14 @@ pub struct Blocks {
 }
 
 /// A component as the metadata API lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct About {
     /// Its type, `state.mainstay`.
     pub kind: String,
     /// Its version, `v1`.
     pub version: String,
+    /// Where its operations are counted: see [`Metrics::meter`](crate::Metrics::meter).
+    pub meter: Meter,
 }
 
 /// A state component.

@@ -26,7 +26,7 @@ pub use blocks::{About, Blocks, ConfigurationComponent, LockComponent, SecretCom
 pub use control::{ControlOptions, PROCESS_METRIC_TABLE, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};
 pub use listener::{Limits, Server};
-pub use metrics::{METRIC_TABLE, Metrics};
+pub use metrics::{METRIC_TABLE, Meter, Metrics};
 pub use operations::metadata::Notes;
 pub use public::{MetricsOptions, serve_metrics, serve_public};
 pub use token::AppToken;

@@ -1,9 +1,15 @@
 //! What the servers count.
 
-use std::sync::Arc;
+mod component;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_base::metric::{Collect, Counter, Descriptor, Kind, Visitor};
+
+pub use self::component::Meter;
+pub(crate) use self::component::{Measured, Outcome};
+use self::component::{OPERATION_SECONDS, OPERATIONS_TOTAL};
 
 /// Which server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +92,13 @@ static REFUSED_TOTAL: Descriptor = Descriptor {
     labels: &["server", "reason"],
 };
 /// Every metric of the servers.
-pub static METRIC_TABLE: [&Descriptor; 3] = [&CONNECTIONS, &CONNECTIONS_TOTAL, &REFUSED_TOTAL];
+pub static METRIC_TABLE: [&Descriptor; 5] = [
+    &CONNECTIONS,
+    &CONNECTIONS_TOTAL,
+    &REFUSED_TOTAL,
+    &OPERATIONS_TOTAL,
+    &OPERATION_SECONDS,
+];
 
 #[derive(Debug, Default)]
 struct PerServer {
@@ -97,22 +109,41 @@ struct PerServer {
 
 /// What the servers count: made once, shared by all of them. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics(Arc<[PerServer; ServerKind::ALL.len()]>);
+pub struct Metrics(Arc<Cells>);
+
+#[derive(Debug, Default)]
+struct Cells {
+    servers: [PerServer; ServerKind::ALL.len()],
+    /// In the order in which they were opened.
+    components: Mutex<Vec<Meter>>,
+}
 
 impl Metrics {
     /// Counts a connection that was accepted; it is open until the result is dropped.
     pub(crate) fn open(&self, server: ServerKind) -> OpenConnection {
-        if let Some(counts) = self.0.get(server as usize) {
+        if let Some(counts) = self.0.servers.get(server as usize) {
             counts.accepted.increment();
             counts.open.fetch_add(1, Ordering::Relaxed);
         }
         OpenConnection(self.clone(), server)
     }
 
+    /// What counts the operations of a component.
+    pub fn meter(&self, component: &str, kind: &str) -> Meter {
+        let meter = Meter::new(component, kind);
+        self.components().push(meter.clone());
+        meter
+    }
+
+    fn components(&self) -> std::sync::MutexGuard<'_, Vec<Meter>> {
+        self.0.components.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts a request that was refused.
     pub(crate) fn refuse(&self, server: ServerKind, reason: Refusal) {
         let counter = self
             .0
+            .servers
             .get(server as usize)
             .and_then(|counts| counts.refused.get(reason as usize));
         if let Some(counter) = counter {
@@ -127,7 +158,7 @@ impl Collect for Metrics {
     }
 
     fn collect(&self, visitor: &mut dyn Visitor) {
-        let servers = || ServerKind::ALL.into_iter().zip(self.0.iter());
+        let servers = || ServerKind::ALL.into_iter().zip(self.0.servers.iter());
         for (server, counts) in servers() {
             let open = counts.open.load(Ordering::Relaxed);
             visitor.value(&CONNECTIONS, &[server.as_str()], open as f64);
@@ -142,6 +173,13 @@ impl Collect for Metrics {
                 visitor.value(&REFUSED_TOTAL, &labels, refused.get() as f64);
             }
         }
+        let components = self.components();
+        for meter in components.iter() {
+            meter.collect_outcomes(visitor);
+        }
+        for meter in components.iter() {
+            meter.collect_durations(visitor);
+        }
     }
 }
 
@@ -151,7 +189,7 @@ pub(crate) struct OpenConnection(Metrics, ServerKind);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        if let Some(counts) = self.0.0.get(self.1 as usize) {
+        if let Some(counts) = self.0.0.servers.get(self.1 as usize) {
             counts.open.fetch_sub(1, Ordering::Relaxed);
         }
     }

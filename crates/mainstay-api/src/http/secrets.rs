@@ -26,14 +26,10 @@ pub(super) async fn serve(app: Arc<App>, route: SecretRoute) -> Response<Body> {
 
 async fn answer(app: &App, route: &SecretRoute) -> Result<Response<Body>, ApiError> {
     let blocks = &app.options.blocks;
-    match &route.name {
-        Some(name) => {
-            let values = secrets::get(blocks, &route.store, name).await?;
-            Ok(reply::json(StatusCode::OK, &values))
-        }
-        None => {
-            let secrets = secrets::get_bulk(blocks, &route.store).await?;
-            Ok(reply::json(StatusCode::OK, &secrets))
-        }
+    if let Some(name) = &route.name {
+        let values = secrets::get(blocks, &route.store, name).await?;
+        return Ok(reply::json(StatusCode::OK, &values));
     }
+    let secrets = secrets::get_bulk(blocks, &route.store).await?;
+    Ok(reply::json(StatusCode::OK, &secrets))
 }

@@ -7,11 +7,12 @@ use mainstay_configuration::{ConfigurationError, Items, Metadata, Subscription};
 
 pub(crate) use self::callback::{item_json, told};
 pub(crate) use self::subscriptions::{Follower, Subscriptions};
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, measured};
 use crate::app::App;
 use crate::blocks::{Blocks, ConfigurationComponent};
 use crate::errors::ApiError;
 use crate::errors::configuration::{self as errors, Failed};
+use crate::metrics::Measured;
 
 /// Which settings are asked for, and of which component.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub(crate) struct Asked {
 /// Reads settings.
 pub(crate) async fn get(blocks: &Blocks, asked: &Asked) -> Result<Items, ApiError> {
     let component = component(blocks, &asked.store)?;
-    bounded(Failed::Get, asked, component.store.get(&asked.keys)).await
+    bounded(Failed::Get, component, asked, component.store.get(&asked.keys)).await
 }
 
 /// Follows settings, for a client that is told on its own connection. It ends when the follower is dropped.
@@ -73,19 +74,24 @@ pub(crate) fn component<'a>(blocks: &'a Blocks, store: &str) -> Result<&'a Confi
 }
 
 async fn subscribe(blocks: &Blocks, asked: &Asked) -> Result<Subscription, ApiError> {
-    let store = &component(blocks, &asked.store)?.store;
-    let subscribing = store.subscribe(asked.keys.clone(), &asked.metadata);
-    bounded(Failed::Subscribe, asked, subscribing).await
+    let component = component(blocks, &asked.store)?;
+    let subscribing = component.store.subscribe(asked.keys.clone(), &asked.metadata);
+    bounded(Failed::Subscribe, component, asked, subscribing).await
 }
 
 async fn bounded<T>(
     what: Failed,
+    component: &ConfigurationComponent,
     asked: &Asked,
-    operation: impl Future<Output = Result<T, ConfigurationError>>,
+    doing: impl Future<Output = Result<T, ConfigurationError>>,
 ) -> Result<T, ApiError> {
     let Asked { store, keys, .. } = asked;
-    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
-        Ok(done) => done.map_err(|error| errors::failed(what, store, keys, &error)),
-        Err(_) => Err(errors::timed_out(what, store, keys, OPERATION_TIMEOUT)),
+    let operation = match what {
+        Failed::Get => Measured::Get,
+        Failed::Subscribe => Measured::Subscribe,
+    };
+    match measured(&component.about, operation, doing, ConfigurationError::fault).await {
+        Some(done) => done.map_err(|error| errors::failed(what, store, keys, &error)),
+        None => Err(errors::timed_out(what, store, keys, OPERATION_TIMEOUT)),
     }
 }

@@ -2,10 +2,11 @@
 
 use mainstay_lock::{Expiry, FencingToken, LockError, TryLock, Unlock};
 
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, measured};
 use crate::blocks::{Blocks, LockComponent};
 use crate::errors::ApiError;
 use crate::errors::lock::{self as errors, Failed};
+use crate::metrics::Measured;
 
 /// Whose lock is asked for, and in which component.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +37,7 @@ pub(crate) async fn try_lock(
         owner: asked.owner.to_owned(),
         expiry,
     };
-    bounded(Failed::TryLock, component.store.try_lock(&request)).await
+    bounded(Failed::TryLock, component, component.store.try_lock(&request)).await
 }
 
 /// Gives a lock back.
@@ -44,7 +45,8 @@ pub(crate) async fn unlock(blocks: &Blocks, asked: Asked<'_>) -> Result<Unlock, 
     let failed = |error: LockError| errors::failed(Failed::Unlock, &error);
     let component = component(blocks, asked)?;
     let resource = full_name(component, asked).map_err(failed)?;
-    bounded(Failed::Unlock, component.store.unlock(&resource, asked.owner)).await
+    let unlocking = component.store.unlock(&resource, asked.owner);
+    bounded(Failed::Unlock, component, unlocking).await
 }
 
 fn full_name(component: &LockComponent, asked: Asked<'_>) -> Result<String, LockError> {
@@ -70,10 +72,15 @@ fn component<'a>(blocks: &'a Blocks, asked: Asked<'_>) -> Result<&'a LockCompone
 
 async fn bounded<T>(
     what: Failed,
-    operation: impl Future<Output = Result<T, LockError>>,
+    component: &LockComponent,
+    doing: impl Future<Output = Result<T, LockError>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
-        Ok(done) => done.map_err(|error| errors::failed(what, &error)),
-        Err(_) => Err(errors::timed_out(what, OPERATION_TIMEOUT)),
+    let operation = match what {
+        Failed::TryLock => Measured::TryLock,
+        Failed::Unlock => Measured::Unlock,
+    };
+    match measured(&component.about, operation, doing, LockError::fault).await {
+        Some(done) => done.map_err(|error| errors::failed(what, &error)),
+        None => Err(errors::timed_out(what, OPERATION_TIMEOUT)),
     }
 }

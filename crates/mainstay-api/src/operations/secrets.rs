@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use mainstay_secrets::{Secret, SecretText, SecretsError};
 
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, measured};
 use crate::blocks::{Blocks, SecretComponent};
 use crate::errors::ApiError;
 use crate::errors::secrets as errors;
+use crate::metrics::Measured;
 
 /// The values of a secret by their names, as they are sent.
 pub(crate) type Values = HashMap<String, String>;
@@ -26,14 +27,14 @@ pub(crate) async fn get(blocks: &Blocks, store: &str, name: &str) -> Result<Valu
             outcome => outcome,
         }
     };
-    let secret = bounded(store, Some(name), reading).await?;
+    let secret = bounded(component, store, Some(name), reading).await?;
     Ok(exposed(&secret))
 }
 
 /// Reads all secrets that the app may read.
 pub(crate) async fn get_bulk(blocks: &Blocks, store: &str) -> Result<BTreeMap<String, Values>, ApiError> {
     let component = component(blocks, store)?;
-    let secrets = bounded(store, None, component.store.bulk()).await?;
+    let secrets = bounded(component, store, None, component.store.bulk()).await?;
     let readable = secrets
         .into_iter()
         .filter(|(name, _)| blocks.secret_scopes.allow(store, name));
@@ -56,12 +57,18 @@ fn exposed(secret: &Secret) -> Values {
 }
 
 async fn bounded<T>(
+    component: &SecretComponent,
     store: &str,
     name: Option<&str>,
-    operation: impl Future<Output = Result<T, SecretsError>>,
+    doing: impl Future<Output = Result<T, SecretsError>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
-        Ok(done) => done.map_err(|error| errors::failed(store, name, &error)),
-        Err(_) => Err(errors::timed_out(store, name, OPERATION_TIMEOUT)),
+    let operation = if name.is_some() {
+        Measured::Get
+    } else {
+        Measured::GetBulk
+    };
+    match measured(&component.about, operation, doing, SecretsError::fault).await {
+        Some(done) => done.map_err(|error| errors::failed(store, name, &error)),
+        None => Err(errors::timed_out(store, name, OPERATION_TIMEOUT)),
     }
 }

@@ -8,10 +8,11 @@ use mainstay_state::{
     Concurrency, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
 };
 
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, measured};
 use crate::blocks::AppState;
 use crate::errors::ApiError;
 use crate::errors::state::{self as errors, Failed};
+use crate::metrics::Measured;
 
 /// The metadata that says how long a value lives, and the one that says what it is.
 const TTL: &str = "ttlInSeconds";
@@ -182,11 +183,20 @@ pub(crate) async fn query(state: AppState<'_>, body: &[u8]) -> Result<QueryPage,
 async fn bounded<T>(
     what: Failed<'_>,
     state: AppState<'_>,
-    operation: impl Future<Output = Result<T, StateError>>,
+    doing: impl Future<Output = Result<T, StateError>>,
 ) -> Result<T, ApiError> {
-    match tokio::time::timeout(OPERATION_TIMEOUT, operation).await {
-        Ok(done) => done.map_err(|error| errors::failed(what, state.name, &error)),
-        Err(_) => Err(errors::timed_out(what, state.name, OPERATION_TIMEOUT)),
+    let operation = match what {
+        Failed::Get(_) => Measured::Get,
+        Failed::BulkGet => Measured::GetBulk,
+        Failed::Save => Measured::Set,
+        Failed::Delete(_) => Measured::Delete,
+        Failed::BulkDelete => Measured::DeleteBulk,
+        Failed::Transaction => Measured::Transaction,
+        Failed::Query => Measured::Query,
+    };
+    match measured(&state.component.about, operation, doing, StateError::fault).await {
+        Some(done) => done.map_err(|error| errors::failed(what, state.name, &error)),
+        None => Err(errors::timed_out(what, state.name, OPERATION_TIMEOUT)),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dapr::dapr::proto::runtime::v1 as runtime;
 use http::{Method, Response, StatusCode};
 use http_body_util::BodyExt;
-use mainstay_api::{About, Blocks, ConfigurationComponent};
+use mainstay_api::{Blocks, ConfigurationComponent};
 use mainstay_configuration::Stored;
 use mainstay_configuration::stored::Change;
 use mainstay_mesh::Body;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tonic::Code;
 
-use crate::support::{Callee, Front, app, in_time};
+use crate::support::{Callee, Front, about, app, in_time};
 
 struct Setup {
     settings: Stored,
@@ -26,10 +26,7 @@ impl Setup {
     fn new() -> Self {
         let settings = Stored::new(Arc::new(Simulated::new()), "configstore").unwrap();
         let component = ConfigurationComponent {
-            about: About {
-                kind: "configuration.mainstay".to_owned(),
-                version: "v1".to_owned(),
-            },
+            about: about("configuration.mainstay"),
             store: Arc::new(settings.clone()),
         };
         let blocks = Arc::new(Blocks {

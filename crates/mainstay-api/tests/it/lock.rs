@@ -5,18 +5,15 @@ use std::sync::Arc;
 
 use dapr::dapr::proto::runtime::v1 as runtime;
 use http::Method;
-use mainstay_api::{About, Blocks, LockComponent};
+use mainstay_api::{Blocks, LockComponent};
 use mainstay_lock::{InMemory, InMemoryOptions, KeyPrefix};
 use tonic::Code;
 
-use crate::support::{Front, in_time};
+use crate::support::{Front, about, in_time};
 
 fn front() -> Front {
     let component = LockComponent {
-        about: About {
-            kind: "lock.in-memory".to_owned(),
-            version: "v1".to_owned(),
-        },
+        about: about("lock.in-memory"),
         store: Arc::new(InMemory::new(InMemoryOptions::default())),
         prefix: KeyPrefix::default(),
     };

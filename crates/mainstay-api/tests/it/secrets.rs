@@ -5,19 +5,16 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use dapr::dapr::proto::runtime::v1 as runtime;
-use mainstay_api::{About, Blocks, SecretComponent};
+use mainstay_api::{Blocks, SecretComponent};
 use mainstay_secrets::{Access, Environment, LocalFile, Scope, Scopes, SecretStore, file};
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::support::{Front, in_time};
+use crate::support::{Front, about, in_time};
 
 fn component(kind: &str, store: impl SecretStore) -> SecretComponent {
     SecretComponent {
-        about: About {
-            kind: kind.to_owned(),
-            version: "v1".to_owned(),
-        },
+        about: about(kind),
         store: Arc::new(store),
     }
 }

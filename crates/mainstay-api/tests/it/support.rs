@@ -13,7 +13,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use mainstay_api::{AppMetadata, AppServerOptions, AppToken, Blocks, Limits, Metrics, Server, serve_app};
+use mainstay_api::{
+    About, AppMetadata, AppServerOptions, AppToken, Blocks, Limits, Metrics, Server, serve_app,
+};
 use mainstay_base::metric::{Collect, Descriptor, Histogram, Visitor};
 use mainstay_base::{AppId, Priority, ReplicaId, Sla};
 use mainstay_mesh::{
@@ -37,6 +39,15 @@ pub(crate) async fn in_time<F: Future>(future: F) -> F::Output {
 
 pub(crate) fn app_id(name: &str) -> AppId {
     AppId::new(name).unwrap()
+}
+
+/// What is said of a component of this type.
+pub(crate) fn about(kind: &str) -> About {
+    About {
+        kind: kind.to_owned(),
+        version: "v1".to_owned(),
+        meter: Metrics::default().meter("component", kind),
+    }
 }
 
 /// A listener on a free port of this machine.

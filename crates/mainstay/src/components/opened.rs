@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_api::{About, Blocks, ConfigurationComponent, LockComponent, SecretComponent, StateComponent};
+use mainstay_api::{
+    About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
+};
 use mainstay_store::Store;
 
 use super::secrets::Folders;
@@ -22,6 +24,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) data_dir: &'a Path,
     /// The namespace; empty when there is none.
     pub(crate) namespace: &'a str,
+    /// Where their operations are counted.
+    pub(crate) metrics: &'a Metrics,
 }
 
 /// Everything that is open.
@@ -100,6 +104,7 @@ impl Opened {
         let about = About {
             kind: one.kind.name().to_owned(),
             version: one.version.clone(),
+            meter: around.metrics.meter(&one.name, one.kind.name()),
         };
         let (store, secrets) = (self.store.as_ref(), Secrets(&self.components));
         Ok(match &one.plan {

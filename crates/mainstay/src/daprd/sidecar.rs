@@ -23,6 +23,7 @@ use crate::daprd::args::{Args, Protocol};
 use crate::daprd::health::{self, Probing};
 use crate::daprd::topology;
 use crate::failure::Failure;
+use crate::resources::Resources;
 use crate::run::{listen, traces};
 
 /// How long the last spans may take.
@@ -43,7 +44,8 @@ impl Sidecar {
         let app = AppId::new(&args.app_id).map_err(|error| Failure::usage(format!("--app-id: {error}")))?;
         let protocol = protocol(args.app_protocol)?;
         let (resources, planned) = topology::resources(args)?;
-        let components = open_components(&planned).await?;
+        let metrics = Metrics::default();
+        let components = open_components(&planned, &metrics).await?;
         let app_token = secret("APP_API_TOKEN")
             .map(|token| HeaderValue::from_str(&token))
             .transpose()
@@ -70,22 +72,9 @@ impl Sidecar {
                 // A wish that is not the first one finds the channel full, and is granted by the first.
                 let _ = wish.try_send(());
             }),
-            metadata: AppMetadata {
-                port: args.app_port(),
-                is_callable: args.app_port().is_some(),
-                protocol,
-                channel_address: Some(args.app_channel_address.clone()),
-                max_concurrency: args.max_concurrency(),
-                health: health_check(args),
-                http_endpoints: resources
-                    .endpoints
-                    .iter()
-                    .map(|endpoint| endpoint.name.to_string())
-                    .collect(),
-                ..AppMetadata::default()
-            },
+            metadata: app_metadata(args, protocol, &resources),
             blocks: components.blocks(app.as_str()),
-            metrics: Metrics::default(),
+            metrics,
         };
         let servers = open_all(args, &options, &mesh)?;
         let health = args
@@ -126,12 +115,30 @@ impl Sidecar {
     }
 }
 
-async fn open_components(planned: &[Planned]) -> Result<Opened, Failure> {
+fn app_metadata(args: &Args, protocol: AppProtocol, resources: &Resources) -> AppMetadata {
+    AppMetadata {
+        port: args.app_port(),
+        is_callable: args.app_port().is_some(),
+        protocol,
+        channel_address: Some(args.app_channel_address.clone()),
+        max_concurrency: args.max_concurrency(),
+        health: health_check(args),
+        http_endpoints: resources
+            .endpoints
+            .iter()
+            .map(|endpoint| endpoint.name.to_string())
+            .collect(),
+        ..AppMetadata::default()
+    }
+}
+
+async fn open_components(planned: &[Planned], metrics: &Metrics) -> Result<Opened, Failure> {
     let around = Surroundings {
         store: None,
         dir: Path::new(""),
         data_dir: Path::new(""),
         namespace: &components::namespace(),
+        metrics,
     };
     Opened::open(planned, around).await
 }

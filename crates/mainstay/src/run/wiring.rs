@@ -84,10 +84,10 @@ impl Running {
             .map_err(|error| Failure::refused(format!("cannot make the token: {error}")))?;
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
-        let components = open_components(manifest, &lease).await?;
+        let metrics = Metrics::default();
+        let components = open_components(manifest, &lease, &metrics).await?;
         let mesh = start_mesh(settings.traces.clone())?;
         mesh.configure(assembly::assemble(manifest).topology(manifest, app_token));
-        let metrics = Metrics::default();
         let host = start_host(manifest, &listeners, settings, &mesh)?;
         let traffic = tokio::spawn(traffic::follow(host.watch(), mesh.clone()));
         let ingress = listeners
@@ -210,12 +210,13 @@ impl Listeners {
     }
 }
 
-async fn open_components(manifest: &Manifest, lease: &Lease) -> Result<Opened, Failure> {
+async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) -> Result<Opened, Failure> {
     let around = Surroundings {
         store: Some(&manifest.store),
         dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
+        metrics,
     };
     Opened::open(&manifest.components, around).await
 }

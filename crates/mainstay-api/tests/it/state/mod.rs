@@ -6,12 +6,12 @@ mod http;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mainstay_api::{About, Blocks, StateComponent};
+use mainstay_api::{Blocks, StateComponent};
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
 use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore};
 use serde_json::Value;
 
-use crate::support::{Answer, Front};
+use crate::support::{Answer, Front, about};
 
 fn memory(max_bytes: usize) -> Arc<dyn StateStore> {
     Arc::new(InMemory::new(InMemoryOptions {
@@ -22,10 +22,7 @@ fn memory(max_bytes: usize) -> Arc<dyn StateStore> {
 
 fn component(store: Arc<dyn StateStore>, prefix: KeyPrefix) -> StateComponent {
     StateComponent {
-        about: About {
-            kind: "state.in-memory".to_owned(),
-            version: "v1".to_owned(),
-        },
+        about: about("state.in-memory"),
         store,
         prefix,
         namespace: String::new(),
