@@ -5,7 +5,8 @@
 //!        │
 //!   StateStore (port) ──── one conformance suite for all of them
 //!        ├── InMemory   state.in-memory   gone with the process
-//!        └── Stored     state.mainstay    on the store; can add its writes to a Batch of others
+//!        ├── Stored     state.mainstay    on the store; can add its writes to a Batch of others
+//!        └── Redis      state.redis       on a Redis server, laid out as Dapr does
 //! ```
 //!
 //! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
@@ -19,8 +20,10 @@ mod error;
 mod key;
 pub mod limits;
 mod memory;
+mod metadata;
 mod port;
 pub mod query;
+pub mod redis;
 pub mod stored;
 mod ttl;
 
@@ -28,6 +31,7 @@ pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
 pub use mainstay_base::rfc3339;
 pub use memory::{InMemory, Options as InMemoryOptions};
+pub use metadata::InvalidMetadata;
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
 pub use ttl::{InvalidTtl, TimeToLive, expired};

@@ -8,4 +8,5 @@
 
 mod encrypted;
 mod memory;
+mod redis;
 mod stored;
