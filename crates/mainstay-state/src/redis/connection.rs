@@ -173,8 +173,8 @@ impl Link {
         let mut interval = self.min_retry_interval;
         for _ in 0..self.max_retries {
             match self.connect_once().await {
-                // What the server says does not change so soon.
-                Err(error) if error.is_io_error() => {}
+                // What else the server says does not change so soon.
+                Err(error) if error.is_io_error() || is_starting(&error) => {}
                 done => return done,
             }
             tokio::time::sleep(interval).await;
@@ -200,11 +200,17 @@ impl Link {
             .client
             .get_multiplexed_async_connection_with_config(&config)
             .await?;
+        // A server that still reads its files refuses this, and takes connections all the same.
+        match ::redis::cmd("PING").exec_async(&mut multiplexed).await {
+            Err(error) if error.is_io_error() || is_starting(&error) => return Err(error),
+            // Who may not ask may still be served.
+            _ => {}
+        }
+        // Many servers of others do not tell.
         let settings = ::redis::cmd("CONFIG")
             .arg(&["GET", "append*"])
             .query_async::<HashMap<String, String>>(&mut multiplexed)
             .await;
-        // Many servers of others do not tell.
         let is_durable = settings.is_ok_and(|settings| {
             let says = |name: &str, value: &str| settings.get(name).is_some_and(|said| said == value);
             says("appendonly", "yes") && says("appendfsync", "always")
@@ -215,6 +221,11 @@ impl Link {
             is_broken,
         })
     }
+}
+
+/// The server still reads its files.
+fn is_starting(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::BusyLoading)
 }
 
 /// Does not connect.
