@@ -6,7 +6,8 @@
 //!   StateStore (port) ──── one conformance suite for all of them
 //!        ├── InMemory   state.in-memory   gone with the process
 //!        ├── Stored     state.mainstay    on the store; can add its writes to a Batch of others
-//!        └── Redis      state.redis       on a Redis server, laid out as Dapr does
+//!        ├── Redis      state.redis       on a Redis server, laid out as Dapr does
+//!        └── Postgresql state.postgresql  in a table of the users' own database, shaped as Dapr does
 //! ```
 //!
 //! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
@@ -22,6 +23,7 @@ pub mod limits;
 mod memory;
 mod metadata;
 mod port;
+pub mod postgresql;
 pub mod query;
 pub mod redis;
 pub mod stored;

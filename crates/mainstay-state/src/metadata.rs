@@ -68,6 +68,7 @@ impl InvalidMetadata {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Unit {
     Milliseconds,
+    Seconds,
 }
 
 /// What a duration of the metadata says.
@@ -165,6 +166,7 @@ impl<'a> Reader<'a> {
         }
         let plain = text.parse::<u32>().ok().map(|number| match unit {
             Unit::Milliseconds => Duration::from_millis(number.into()),
+            Unit::Seconds => Duration::from_secs(number.into()),
         });
         if let Some(duration) = plain.or_else(|| mainstay_base::parse_duration(text).ok()) {
             return Span::For(duration);
@@ -225,7 +227,7 @@ mod tests {
         let mut reader = Reader::new(pairs, KNOWN);
         reader.required(&["host"]);
         reader.number::<u16>(&["port"]);
-        reader.duration(&["timeout"], Unit::Milliseconds);
+        reader.duration(&["timeout"], Unit::Seconds);
         reader.text(&["url"]);
         let mistakes = reader.finish(()).unwrap_err();
         let names: Vec<&str> = mistakes.iter().map(InvalidMetadata::name).collect();
@@ -242,10 +244,11 @@ mod tests {
     fn durations_are_those_of_dapr() {
         let ms = |ms| Span::For(Duration::from_millis(ms));
         for (text, unit, expected) in [
+            ("5", Unit::Seconds, ms(5_000)),
             ("5", Unit::Milliseconds, ms(5)),
             ("1m30s", Unit::Milliseconds, ms(90_000)),
-            ("-1", Unit::Milliseconds, Span::Off),
-            ("", Unit::Milliseconds, Span::Unsaid),
+            ("-1", Unit::Seconds, Span::Off),
+            ("", Unit::Seconds, Span::Unsaid),
         ] {
             let mut reader = Reader::new([("timeout", text)], KNOWN);
             assert_eq!(reader.duration(&["timeout"], unit), expected, "{text}");

@@ -104,6 +104,11 @@ impl Etag {
         (!text.is_empty()).then_some(Self(text))
     }
 
+    /// What a component gives.
+    pub(crate) const fn given(text: String) -> Self {
+        Self(text)
+    }
+
     /// What a component gives that numbers its changes.
     pub(crate) fn numbered(number: u64) -> Self {
         Self(number.to_string())

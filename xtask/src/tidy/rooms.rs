@@ -93,10 +93,16 @@ pub(crate) const FENCES: &[Fence] = &[
         reason: "only the mesh opens connections to apps and peers, and the store to its database, so only they need TLS",
     },
     Fence {
-        dependencies: &["lsm-tree", "tokio-postgres", "tokio-postgres-rustls"],
+        dependencies: &["lsm-tree", "tokio-postgres-rustls"],
         only: &["mainstay-store"],
         in_tests: false,
-        reason: "only the store touches its files and its database",
+        reason: "only the store touches its files, and connects to databases",
+    },
+    Fence {
+        dependencies: &["tokio-postgres"],
+        only: &["mainstay-state", "mainstay-store"],
+        in_tests: false,
+        reason: "only the store touches its database, and components those of the users",
     },
     Fence {
         dependencies: &["signal-hook"],
