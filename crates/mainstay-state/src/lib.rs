@@ -18,6 +18,8 @@ pub mod conformance;
 pub mod crdt;
 pub mod encryption;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod key;
 pub mod limits;
 mod memory;

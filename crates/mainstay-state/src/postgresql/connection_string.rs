@@ -12,7 +12,7 @@ const DROPPED: &[&str] = &[
 
 /// What a connection string says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     /// For our client. May hold a password.
     pub settings: String,
     /// `sslrootcert`.
@@ -22,10 +22,10 @@ pub(super) struct Connection {
 }
 
 /// What cannot be read. Tells nothing of the string, which may hold a password.
-pub(super) type Malformed = &'static str;
+pub(crate) type Malformed = &'static str;
 
 /// Reads a URL, or settings as `host=db user=me`, which `overrides` replace.
-pub(super) fn parse(text: &str, overrides: &[(&'static str, &str)]) -> Result<Connection, Malformed> {
+pub(crate) fn parse(text: &str, overrides: &[(&'static str, &str)]) -> Result<Connection, Malformed> {
     if text.starts_with("postgres://") || text.starts_with("postgresql://") {
         return if overrides.is_empty() {
             parse_url(text)

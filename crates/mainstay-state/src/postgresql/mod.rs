@@ -14,7 +14,7 @@
 //! because of others is decided again. Nothing is prepared that outlives a call.
 
 mod change;
-mod connection_string;
+pub(crate) mod connection_string;
 mod key;
 mod options;
 mod pool;

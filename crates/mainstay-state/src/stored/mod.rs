@@ -1,6 +1,6 @@
 //! `state.mainstay`: state on the store, durable, and part of a batch with messages and whatever else is committed.
 
-mod layout;
+pub(crate) mod layout;
 mod plan;
 mod resolve;
 mod sweep;
