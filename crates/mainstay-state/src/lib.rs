@@ -13,6 +13,7 @@
 //! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
 //! promises is said at [`StateStore`].
 
+mod calls;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod crdt;

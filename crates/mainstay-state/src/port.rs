@@ -307,9 +307,9 @@ pub(crate) fn check_operations(operations: &[Operation], max_value_bytes: usize)
         .try_for_each(|operation| operation.check(max_value_bytes))
 }
 
-/// Whether the values of these operations are not too large together, as for a batch of the store. For components on servers,
-/// which take them as one message.
-pub(crate) fn check_bytes(operations: &[Operation]) -> Result<(), StateError> {
+/// How many bytes these operations are, when those are not too many together: as many as a batch of the store may have. For
+/// components on servers, which take them as one message.
+pub(crate) fn check_bytes(operations: &[Operation]) -> Result<usize, StateError> {
     let sizes = operations.iter().map(|operation| match operation {
         Operation::Set(set) => set.key.len() + set.value.len(),
         Operation::Delete(delete) => delete.key.len(),
@@ -318,7 +318,7 @@ pub(crate) fn check_bytes(operations: &[Operation]) -> Result<(), StateError> {
     if bytes > MAX_BATCH_BYTES {
         return Err(CommitError::from(InvalidBatch::TooLarge(bytes)).into());
     }
-    Ok(())
+    Ok(bytes)
 }
 
 /// The one rule for which keys may be read together.

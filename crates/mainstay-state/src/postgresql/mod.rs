@@ -87,7 +87,7 @@ impl Postgresql {
     ///
     /// Cancel safe: the tables are made wholly or not at all.
     pub async fn connect(&self) -> Result<(), StateError> {
-        self.shared.pool.lease().await.map_err(not_read)?.give_back();
+        self.shared.pool.lease(0).await.map_err(not_read)?.give_back();
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Postgresql {
         let mut tries = 2;
         loop {
             tries -= 1;
-            let lease = self.shared.pool.lease().await.map_err(not_read)?;
+            let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
             let reading = read::read(&lease, &self.shared.names, keys);
             match timeout(self.shared.timeout + GRACE, reading).await {
                 Ok(Ok(items)) => {
@@ -116,13 +116,13 @@ impl Postgresql {
 
     async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
         check_operations(operations, MAX_VALUE_BYTES)?;
-        check_bytes(operations)?;
+        let bytes = check_bytes(operations)?;
         if operations.is_empty() {
             return Ok(());
         }
         let change = Change::new(operations);
         for attempt in 0..MAX_ATTEMPTS {
-            match self.try_change(&change).await? {
+            match self.try_change(&change, bytes).await? {
                 Attempt::Done => return Ok(()),
                 Attempt::Refused(refusal) => return change::refused(operations, &refusal),
                 Attempt::TakenBack => pause(attempt).await,
@@ -132,8 +132,8 @@ impl Postgresql {
         Err(StateError::Contended(keys.join(", ")))
     }
 
-    async fn try_change(&self, change: &Change<'_>) -> Result<Attempt, StateError> {
-        let lease = self.shared.pool.lease().await.map_err(not_written)?;
+    async fn try_change(&self, change: &Change<'_>, bytes: usize) -> Result<Attempt, StateError> {
+        let lease = self.shared.pool.lease(bytes).await.map_err(not_written)?;
         let running = change.run(&lease, &self.shared.names);
         match timeout(self.shared.timeout + GRACE, running).await {
             Ok(Ok(refusal)) => {
@@ -150,7 +150,7 @@ impl Postgresql {
     }
 
     async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
-        let mut lease = self.shared.pool.lease().await.map_err(not_read)?;
+        let mut lease = self.shared.pool.lease(0).await.map_err(not_read)?;
         let selecting = self.select_in(lease.client_mut(), query, prefix);
         let page = timeout(self.shared.timeout + GRACE, selecting)
             .await

@@ -13,9 +13,7 @@ use tokio_postgres::Client;
 
 use super::options::Options;
 use super::table::{self, Names};
-
-/// How many calls may wait for a connection; more are refused.
-const MAX_CALLS: usize = 4_096;
+use crate::calls::Calls;
 
 /// Why there is no connection. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +31,7 @@ pub(super) struct Pool {
     timeout: Duration,
     max_idle_time: Duration,
     idle: Mutex<Vec<Idle>>,
-    calls: Semaphore,
+    calls: Calls,
     connections: Semaphore,
     has_tables: AtomicBool,
     is_durable: AtomicBool,
@@ -66,7 +64,7 @@ impl Pool {
             timeout: options.timeout,
             max_idle_time: options.max_idle_time,
             idle: Mutex::default(),
-            calls: Semaphore::new(MAX_CALLS),
+            calls: Calls::default(),
             connections: Semaphore::new(options.max_connections.max(1)),
             has_tables: AtomicBool::new(false),
             is_durable: AtomicBool::new(false),
@@ -78,9 +76,9 @@ impl Pool {
         self.is_durable.load(Ordering::Relaxed)
     }
 
-    /// A connection, when one is free or can be made in time. Cancel safe.
-    pub(super) async fn lease(&self) -> Result<Lease<'_>, NoConnection> {
-        let Ok(call) = self.calls.try_acquire() else {
+    /// A connection for a call of about so many bytes, when one is free or can be made in time. Cancel safe.
+    pub(super) async fn lease(&self, bytes: usize) -> Result<Lease<'_>, NoConnection> {
+        let Some(call) = self.calls.enter(bytes) else {
             return Err(NoConnection::Busy);
         };
         let leasing = async {

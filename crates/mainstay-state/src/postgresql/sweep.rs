@@ -32,7 +32,7 @@ impl Postgresql {
     ///
     /// Cancel safe: what was removed stays removed, the rest is found again.
     pub async fn sweep(&self, interval: Duration) -> Result<Swept, StateError> {
-        let lease = self.shared.pool.lease().await.map_err(not_read)?;
+        let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
         let swept = self.sweep_on(&lease, interval).await;
         let values = swept.map_err(|error| StateError::from(read_error(&error)))?;
         lease.give_back();

@@ -12,13 +12,11 @@ use ::redis::{
     ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates,
     Value,
 };
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::options::{Options, Tls};
-
-/// How many calls may be under way; more are refused.
-const MAX_CALLS: usize = 4_096;
+use crate::calls::Calls;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +45,7 @@ pub(super) struct Link {
     dial_timeout: Duration,
     read_timeout: Duration,
     slot: Mutex<Slot>,
-    calls: Semaphore,
+    calls: Calls,
     is_durable: AtomicBool,
 }
 
@@ -76,7 +74,7 @@ impl Link {
             dial_timeout: options.dial_timeout,
             read_timeout: options.read_timeout,
             slot: Mutex::default(),
-            calls: Semaphore::new(MAX_CALLS),
+            calls: Calls::default(),
             is_durable: AtomicBool::new(false),
         })
     }
@@ -91,9 +89,9 @@ impl Link {
         self.max_retries
     }
 
-    /// Sends one command and waits for its answer. Cancel safe as far as the command is.
-    pub(super) async fn call(&self, command: &Cmd) -> Result<Value, Failure> {
-        let Ok(_permit) = self.calls.try_acquire() else {
+    /// Sends one command of about so many bytes and waits for its answer. Cancel safe as far as the command is.
+    pub(super) async fn call(&self, command: &Cmd, bytes: usize) -> Result<Value, Failure> {
+        let Some(_permit) = self.calls.enter(bytes) else {
             return Err(Failure::Busy);
         };
         let mut connection = self.connection().await?;

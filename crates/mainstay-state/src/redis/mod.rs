@@ -96,7 +96,7 @@ impl Redis {
         let mut retries = self.shared.link.max_retries();
         loop {
             let add = |command: &mut Cmd| script::add_keys(keys, command);
-            match self.run(&self.shared.read, add).await {
+            match self.run(&self.shared.read, 0, add).await {
                 // To read again is harmless.
                 Err(Failure::Lost(_)) if retries > 0 => retries -= 1,
                 answer => return answer,
@@ -106,7 +106,7 @@ impl Redis {
 
     async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
         check_operations(operations, MAX_VALUE_BYTES)?;
-        check_bytes(operations)?;
+        let bytes = check_bytes(operations)?;
         if operations.is_empty() {
             return Ok(());
         }
@@ -119,15 +119,18 @@ impl Redis {
         }
         let time_to_live = self.shared.time_to_live;
         let add = |command: &mut Cmd| script::add_operations(operations, time_to_live, command);
-        let answer = self.run(&self.shared.write, add).await.map_err(write_error)?;
+        let answer = self
+            .run(&self.shared.write, bytes, add)
+            .await
+            .map_err(write_error)?;
         script::outcome(answer, operations)
             .unwrap_or_else(|Strange| Err(CommitError::UnknownOutcome(Strange.to_string().into()).into()))
     }
 
-    async fn run(&self, script: &Script, add: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
+    async fn run(&self, script: &Script, bytes: usize, add: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
         let link = &self.shared.link;
-        match link.call(&script.command(true, &add)).await {
-            Err(Failure::UnknownScript) => link.call(&script.command(false, &add)).await,
+        match link.call(&script.command(true, &add), bytes).await {
+            Err(Failure::UnknownScript) => link.call(&script.command(false, &add), bytes).await,
             answer => answer,
         }
     }
