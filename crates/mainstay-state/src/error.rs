@@ -50,6 +50,9 @@ pub enum StateError {
     /// The component is encrypted.
     #[error("cannot query encrypted store")]
     QueryEncrypted,
+    /// The component answers no queries.
+    #[error("state store does not support querying")]
+    QueryUnsupported,
     /// A value could not be sealed or opened.
     #[error("{0}")]
     Encryption(#[from] EncryptionError),
@@ -86,7 +89,7 @@ impl StateError {
             }
             Self::Query(_) => ErrorKind::InvalidArgument,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
-            Self::QueryEncrypted => ErrorKind::Unimplemented,
+            Self::QueryEncrypted | Self::QueryUnsupported => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
@@ -104,7 +107,8 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
-            | Self::QueryEncrypted => Fault::Caller,
+            | Self::QueryEncrypted
+            | Self::QueryUnsupported => Fault::Caller,
             Self::Encryption(_) | Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) => Fault::Runtime,
             Self::Commit(error) => error.fault(),
             Self::Read(error) => error.fault(),
@@ -123,6 +127,7 @@ impl StateError {
             | Self::TooManyKeys(_)
             | Self::Query(_)
             | Self::QueryEncrypted
+            | Self::QueryUnsupported
             | Self::Encryption(_)
             | Self::Unreadable(_) => Retryability::Never,
             Self::Full(_) | Self::Contended(_) => Retryability::Always,

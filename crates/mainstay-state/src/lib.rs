@@ -5,22 +5,30 @@
 //!        │
 //!   StateStore (port) ──── one conformance suite for all of them
 //!        ├── InMemory   state.in-memory   gone with the process
-//!        └── Stored     state.mainstay    on the store; can add its writes to a Batch of others
+//!        ├── Stored     state.mainstay    on the store; can add its writes to a Batch of others
+//!        ├── Redis      state.redis       on a Redis server, laid out as Dapr does
+//!        └── Postgresql state.postgresql  in a table of the users' own database, shaped as Dapr does
 //! ```
 //!
 //! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
 //! promises is said at [`StateStore`].
 
+mod calls;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod crdt;
 pub mod encryption;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod key;
 pub mod limits;
 mod memory;
+mod metadata;
 mod port;
+pub mod postgresql;
 pub mod query;
+pub mod redis;
 pub mod stored;
 mod ttl;
 
@@ -28,6 +36,7 @@ pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
 pub use mainstay_base::rfc3339;
 pub use memory::{InMemory, Options as InMemoryOptions};
+pub use metadata::InvalidMetadata;
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
 pub use ttl::{InvalidTtl, TimeToLive, expired};

@@ -168,7 +168,7 @@ impl Table {
     fn put(&mut self, set: Set, now_ms: u64) {
         self.remove(&set.key);
         self.last_etag += 1;
-        let expires_at_ms = set.time_to_live.map(|ttl| ttl.expires_at_ms(now_ms));
+        let expires_at_ms = set.time_to_live.and_then(|ttl| ttl.expires_at_ms(now_ms));
         if let Some(expires) = expires_at_ms {
             self.expiries.insert((expires, set.key.clone()));
         }

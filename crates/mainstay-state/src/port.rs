@@ -3,7 +3,8 @@
 use std::fmt;
 
 use bytes::Bytes;
-use mainstay_store::Reply;
+use mainstay_store::limits::MAX_BATCH_BYTES;
+use mainstay_store::{CommitError, InvalidBatch, Reply};
 
 use crate::error::StateError;
 use crate::key::check_full;
@@ -103,6 +104,11 @@ impl Etag {
         (!text.is_empty()).then_some(Self(text))
     }
 
+    /// What a component gives.
+    pub(crate) const fn given(text: String) -> Self {
+        Self(text)
+    }
+
     /// What a component gives that numbers its changes.
     pub(crate) fn numbered(number: u64) -> Self {
         Self(number.to_string())
@@ -168,7 +174,7 @@ pub struct Set {
     pub value: Bytes,
     /// What the bytes are.
     pub content_type: Option<String>,
-    /// How long they stay; for ever without one.
+    /// How long they stay; without one as long as the component says, which is for ever where it says nothing.
     pub time_to_live: Option<TimeToLive>,
     /// The value that is replaced, when it must be that one.
     pub etag: Option<Etag>,
@@ -299,6 +305,20 @@ pub(crate) fn check_operations(operations: &[Operation], max_value_bytes: usize)
     operations
         .iter()
         .try_for_each(|operation| operation.check(max_value_bytes))
+}
+
+/// How many bytes these operations are, when those are not too many together: as many as a batch of the store may have. For
+/// components on servers, which take them as one message.
+pub(crate) fn check_bytes(operations: &[Operation]) -> Result<usize, StateError> {
+    let sizes = operations.iter().map(|operation| match operation {
+        Operation::Set(set) => set.key.len() + set.value.len(),
+        Operation::Delete(delete) => delete.key.len(),
+    });
+    let bytes = sizes.sum();
+    if bytes > MAX_BATCH_BYTES {
+        return Err(CommitError::from(InvalidBatch::TooLarge(bytes)).into());
+    }
+    Ok(bytes)
 }
 
 /// The one rule for which keys may be read together.

@@ -2,9 +2,9 @@
 
 use std::num::NonZeroU32;
 
-/// How long a value lives after it was set: whole seconds, at least one.
+/// How long a value lives after it was set: whole seconds, at least one, or for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TimeToLive(NonZeroU32);
+pub struct TimeToLive(Option<NonZeroU32>);
 
 /// A `ttlInSeconds` that is no time to live.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -12,26 +12,35 @@ pub struct TimeToLive(NonZeroU32);
 pub struct InvalidTtl(pub String);
 
 impl TimeToLive {
+    /// The value stays, also where a component says how long values live of which nothing is said.
+    pub const FOREVER: Self = Self(None);
+
     /// So many seconds.
     pub const fn seconds(seconds: NonZeroU32) -> Self {
-        Self(seconds)
+        Self(Some(seconds))
     }
 
-    /// Reads the metadata `ttlInSeconds` of a set: whole seconds, up to 2^31 - 1. Nothing, `0` and `-1` mean that the
-    /// value stays.
+    /// Reads the metadata `ttlInSeconds` of a set as most of Dapr's components do (their `ParseTTL`): whole seconds, up to
+    /// 2^31 - 1. `0` and `-1` mean that the value stays; an empty text says nothing. What is below -1 is refused.
     pub fn parse(text: &str) -> Result<Option<Self>, InvalidTtl> {
         if text.is_empty() {
             return Ok(None);
         }
         match text.parse::<i32>() {
-            Ok(seconds @ -1..) => Ok(u32::try_from(seconds).ok().and_then(NonZeroU32::new).map(Self)),
+            Ok(seconds @ -1..) => Ok(Some(Self(u32::try_from(seconds).ok().and_then(NonZeroU32::new)))),
             _ => Err(InvalidTtl(text.to_owned())),
         }
     }
 
-    /// When a value expires that is set at `now_ms`; both in milliseconds since 1970.
-    pub fn expires_at_ms(self, now_ms: u64) -> u64 {
-        now_ms.saturating_add(u64::from(self.0.get()) * 1_000)
+    /// How many seconds; `None` for ever.
+    pub fn as_seconds(self) -> Option<u32> {
+        self.0.map(NonZeroU32::get)
+    }
+
+    /// When a value expires that is set at `now_ms`, both in milliseconds since 1970; `None` when it stays.
+    pub fn expires_at_ms(self, now_ms: u64) -> Option<u64> {
+        let seconds = u64::from(self.as_seconds()?);
+        Some(now_ms.saturating_add(seconds * 1_000))
     }
 }
 
@@ -47,14 +56,16 @@ mod tests {
     #[test]
     fn seconds_are_read() {
         let lives = |text| TimeToLive::parse(text).map(|ttl| ttl.map(|ttl| ttl.expires_at_ms(500)));
-        assert_eq!(lives("3"), Ok(Some(3_500)));
-        for none in ["", "0", "-1"] {
-            assert_eq!(lives(none), Ok(None), "{none}");
+        assert_eq!(lives("3"), Ok(Some(Some(3_500))));
+        assert_eq!(lives("+3"), Ok(Some(Some(3_500))));
+        assert_eq!(lives(""), Ok(None));
+        for forever in ["0", "-1", "-0"] {
+            assert_eq!(lives(forever), Ok(Some(None)), "{forever}");
         }
         for wrong in ["-2", "1.5", "soon", "2147483648", " 3"] {
             assert_eq!(lives(wrong), Err(InvalidTtl(wrong.to_owned())), "{wrong}");
         }
-        assert_eq!(lives("2147483647"), Ok(Some(2_147_483_647_500)));
+        assert_eq!(lives("2147483647"), Ok(Some(Some(2_147_483_647_500))));
     }
 
     #[test]

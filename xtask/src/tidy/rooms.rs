@@ -129,6 +129,7 @@ pub(crate) const FENCES: &[Fence] = &[
         only: &[
             "mainstay-mesh",
             "mainstay-store",
+            "mainstay-state",
             "mainstay-postgres",
             "mainstay-redis",
         ],
@@ -137,13 +138,13 @@ pub(crate) const FENCES: &[Fence] = &[
     },
     Fence {
         dependencies: &["tokio-postgres", "tokio-postgres-rustls"],
-        only: &["mainstay-store", "mainstay-postgres"],
+        only: &["mainstay-store", "mainstay-postgres", "mainstay-state"],
         in_tests: false,
         reason: "components reach PostgreSQL in one way, and the store in its own, which shares nothing with theirs",
     },
     Fence {
         dependencies: &["redis"],
-        only: &["mainstay-redis"],
+        only: &["mainstay-redis", "mainstay-state"],
         in_tests: false,
         reason: "one place says how Redis is reached and what its errors mean",
     },

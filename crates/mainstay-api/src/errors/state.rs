@@ -82,6 +82,7 @@ pub(crate) fn invalid_change(store: &str, reason: impl std::fmt::Display) -> Api
 pub(crate) fn failed(what: Failed<'_>, store: &str, error: &StateError) -> ApiError {
     match (what, error) {
         (Failed::Transaction, StateError::TooManyOperations(count)) => too_many_operations(store, *count),
+        (Failed::Query, StateError::QueryUnsupported) => query_unsupported(store, error),
         (Failed::Query, _) => query_failed(store, error),
         // As in Dapr, a transaction does not tell what kind of failure it was.
         (Failed::Transaction, StateError::EtagMismatch { .. } | StateError::InvalidEtag(_)) => {
@@ -117,6 +118,17 @@ fn too_many_operations(store: &str, count: usize) -> ApiError {
     )
     .detail(Detail::Resource("state", store.to_owned()))
     .detail(Detail::Info("DAPR_STATE_TOO_MANY_TRANSACTIONS", metadata))
+}
+
+fn query_unsupported(store: &str, error: &StateError) -> ApiError {
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        Code::Internal,
+        "ERR_STATE_STORE_NOT_SUPPORTED",
+        error.to_string(),
+    )
+    .detail(Detail::Resource("state", store.to_owned()))
+    .detail(Detail::Info("DAPR_STATE_QUERYING_NOT_SUPPORTED", Vec::new()))
 }
 
 fn query_failed(store: &str, error: &StateError) -> ApiError {

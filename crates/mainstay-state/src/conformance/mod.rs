@@ -31,6 +31,11 @@ use crate::{Concurrency, Consistency, Etag, Item, Set, StateError, StateStore, T
 
 /// A component under test, empty at first.
 pub trait Subject: Sized {
+    /// Whether what it needs is there; otherwise its tests are skipped, and it says why.
+    fn is_available() -> impl Future<Output = bool> {
+        async { true }
+    }
+
     /// An empty component.
     fn open() -> impl Future<Output = Self>;
 
@@ -91,6 +96,9 @@ macro_rules! conformance_suite {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
+                if !<$subject as $crate::conformance::Subject>::is_available().await {
+                    return;
+                }
                 let subject = <$subject as $crate::conformance::Subject>::open().await;
                 $crate::conformance::$module::$name(&subject).await;
             }

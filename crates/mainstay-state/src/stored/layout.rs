@@ -95,7 +95,7 @@ fn valid(key: BytesMut) -> Result<Key, StateError> {
     Key::new(key).map_err(|_| InvalidKey::Long(length).into())
 }
 
-pub(super) fn encode(set: &Set, expires_at_ms: Option<u64>) -> Result<Value, StateError> {
+pub(crate) fn encode(set: &Set, expires_at_ms: Option<u64>) -> Result<Value, StateError> {
     let typed = set.content_type.as_deref();
     let mut bytes = BytesMut::with_capacity(11 + typed.map_or(0, str::len) + set.value.len());
     bytes.put_u8(FORMAT);
@@ -121,7 +121,8 @@ pub(super) fn decode(name: &str, stored: Stored) -> Result<Item, StateError> {
     parse(stored.value.into_bytes(), etag).ok_or_else(|| StateError::Unreadable(name.to_owned()))
 }
 
-fn parse(mut bytes: Bytes, etag: Etag) -> Option<Item> {
+/// What a record says; `None` when it is not one that this version has written.
+pub(crate) fn parse(mut bytes: Bytes, etag: Etag) -> Option<Item> {
     if bytes.try_get_u8().ok()? != FORMAT {
         return None;
     }

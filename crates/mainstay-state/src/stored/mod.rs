@@ -1,7 +1,8 @@
 //! `state.mainstay`: state on the store, durable, and part of a batch with messages and whatever else is committed.
 
-mod layout;
+pub(crate) mod layout;
 mod plan;
+mod resolve;
 mod sweep;
 
 use std::fmt;
@@ -140,7 +141,7 @@ impl Stored {
         for _ in 0..MAX_ATTEMPTS {
             let mut batch = Batch::new();
             self.contribute(&operations, &mut batch).await?;
-            match self.store.commit(batch).await {
+            match resolve::commit(self.store.as_ref(), batch).await {
                 Ok(_) => return Ok(()),
                 // Whether it is a mismatch shows when it is decided again.
                 Err(CommitError::Conflict(_)) => {}

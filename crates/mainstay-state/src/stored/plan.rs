@@ -53,7 +53,7 @@ fn write(layout: &Layout, operation: &Operation, now_ms: u64, batch: &mut Batch)
             batch.delete(record);
         }
         Operation::Set(set) => {
-            let expires_at_ms = set.time_to_live.map(|ttl| ttl.expires_at_ms(now_ms));
+            let expires_at_ms = set.time_to_live.and_then(|ttl| ttl.expires_at_ms(now_ms));
             batch.put(record, layout::encode(set, expires_at_ms)?);
             if let Some(expires) = expires_at_ms {
                 batch.put(

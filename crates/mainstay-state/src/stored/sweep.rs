@@ -1,6 +1,7 @@
 //! Removing what has expired.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_store::{Batch, CommitError, Condition, Entry, Key, Scan};
@@ -111,6 +112,18 @@ pub struct Sweeper {
 impl Sweeper {
     /// Starts to sweep `state` every `interval`, which must not be zero; runs on the present runtime.
     pub fn start(state: Stored, interval: Duration) -> Self {
+        let state = Arc::new(state);
+        Self::every(interval, move || {
+            let state = state.clone();
+            async move { state.sweep().await }
+        })
+    }
+
+    /// Starts to do a round every `interval`.
+    pub(crate) fn every<F>(interval: Duration, round: impl Fn() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Swept, StateError>> + Send,
+    {
         let (stop, mut stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
@@ -120,7 +133,7 @@ impl Sweeper {
                     _ = &mut stopped => return,
                     _ = ticks.tick() => {}
                 }
-                match state.sweep().await {
+                match round().await {
                     Ok(swept) if swept == Swept::default() => {}
                     Ok(swept) => tracing::debug!(
                         values = swept.values,

@@ -8,4 +8,6 @@
 
 mod encrypted;
 mod memory;
+mod postgresql;
+mod redis;
 mod stored;

@@ -10,7 +10,7 @@ use mainstay_state::{
     Concurrency, Consistency, Item, Operation, Set, StateError, StateStore, Stored, TimeToLive,
 };
 use mainstay_store::embedded::{Embedded, Options};
-use mainstay_store::simulated::{Faults, Simulated};
+use mainstay_store::simulated::{Faults, Simulated, Step};
 use mainstay_store::{Batch, CommitError, Key, KeyRange, Scan, Store, Value};
 
 struct OnSimulated {
@@ -291,16 +291,79 @@ async fn conflicts_of_others_are_not_passed_on() {
     assert!(!subject.store.rivals().is_empty());
 }
 
-#[tokio::test]
-async fn an_unknown_outcome_is_told() {
+/// Outcomes that are not told get known: every change is made once, and its answer is right.
+#[tokio::test(start_paused = true)]
+async fn unknown_outcomes_are_resolved() {
     let faults = Faults {
-        unknown: 1_000,
+        unknown: 500,
+        overloads: 100,
         ..Faults::default()
     };
-    let subject = OnSimulated::new(Simulated::with_faults(1, faults));
+    for seed in 0..20 {
+        let subject = OnSimulated::new(Simulated::with_faults(seed, faults));
+        let mut made = 0;
+        for number in 0..50 {
+            let mut set = Set::new("count", number.to_string());
+            set.etag = subject.item("count").await.map(|item| item.etag);
+            set.concurrency = Concurrency::FirstWrite;
+            match subject.state.set(set).await {
+                Ok(()) => made = number,
+                // It was refused before it was tried.
+                Err(StateError::Commit(CommitError::Overloaded)) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            let item = subject.item("count").await;
+            let value = item.map(|item| String::from_utf8(item.value.to_vec()).unwrap());
+            assert_eq!(value.unwrap_or("0".to_owned()), made.to_string(), "seed {seed}");
+        }
+        assert!(made > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_gets_known_when_the_store_is_back() {
+    for (step, is_rival) in [
+        (Step::Durable, false),
+        (Step::Written, false),
+        (Step::Written, true),
+    ] {
+        let subject = OnSimulated::open().await;
+        let mut set = Set::new("k", "v");
+        set.concurrency = Concurrency::FirstWrite;
+        subject.store.crash_at(step);
+        let recovering = async {
+            while !subject.store.is_crashed() {
+                tokio::task::yield_now().await;
+            }
+            subject.store.recover();
+            if is_rival {
+                let state = Stored::new(Arc::new(subject.store.clone()), "statestore").unwrap();
+                state.set(Set::new("k", "theirs")).await.unwrap();
+            }
+        };
+        let (outcome, ()) = tokio::join!(subject.state.set(set), recovering);
+        let value = subject.item("k").await.unwrap().value;
+        if is_rival {
+            assert!(
+                matches!(outcome, Err(StateError::EtagMismatch { .. })),
+                "{outcome:?}"
+            );
+            assert_eq!(value, "theirs");
+        } else {
+            assert_eq!(outcome, Ok(()), "{step:?}");
+            assert_eq!(value, "v");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_stays_unknown_is_told() {
+    let subject = OnSimulated::open().await;
+    subject.store.crash_at(Step::Durable);
     let outcome = subject.state.set(Set::new("k", "v")).await;
     assert!(
         matches!(outcome, Err(StateError::Commit(CommitError::UnknownOutcome(_)))),
         "{outcome:?}"
     );
+    assert!(subject.store.is_crashed());
 }

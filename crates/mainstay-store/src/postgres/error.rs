@@ -48,7 +48,7 @@ pub enum OpenError {
 }
 
 /// What went wrong, with its causes: the outermost alone says "db error".
-pub(super) fn describe(error: &Error) -> Arc<str> {
+pub fn describe(error: &Error) -> Arc<str> {
     if let Some(database) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", database.message(), database.code().code()).into();
     }
@@ -78,8 +78,8 @@ pub(super) fn is_undone(error: &Error) -> bool {
     error.code().is_some_and(|code| !unsure.contains(code))
 }
 
-/// The answer to a group that the server did not commit, or may not have.
-pub(super) fn commit_error(error: &Error) -> CommitError {
+/// The answer to a change that the server did not commit, or may not have.
+pub fn commit_error(error: &Error) -> CommitError {
     let reason = describe(error);
     match error.code() {
         _ if !is_undone(error) => CommitError::UnknownOutcome(reason),
@@ -89,7 +89,8 @@ pub(super) fn commit_error(error: &Error) -> CommitError {
     }
 }
 
-pub(super) fn read_error(error: &Error) -> ReadError {
+/// The answer to a read that failed.
+pub fn read_error(error: &Error) -> ReadError {
     let reason = describe(error);
     match error.code() {
         Some(code) if is_damage(code) => ReadError::Damaged(Damage::new(reason)),

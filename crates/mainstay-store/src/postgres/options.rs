@@ -43,20 +43,7 @@ impl Options {
     ///
     /// A connection that leaves the machine uses TLS and checks the certificate, unless the URL says `sslmode=disable`.
     pub fn new(url: &str) -> Result<Self, OpenError> {
-        // What the parser says names the option, never its value.
-        let mut server =
-            Config::from_str(url).map_err(|error| OpenError::Url(super::error::describe(&error)))?;
-        if server.get_ssl_mode() == SslMode::Prefer && !server.get_hosts().iter().all(is_local) {
-            server.ssl_mode(SslMode::Require);
-        }
-        // A socket of this machine has no name that a certificate could be for.
-        if server
-            .get_hosts()
-            .iter()
-            .all(|host| matches!(host, Host::Unix(_)))
-        {
-            server.ssl_mode(SslMode::Disable);
-        }
+        let server = parse(url)?;
         Ok(Self {
             server,
             schema: SchemaName("mainstay".to_owned()),
@@ -69,6 +56,23 @@ impl Options {
             connect_timeout: Duration::from_secs(5),
         })
     }
+}
+
+/// What a URL says, or settings such as `host=db user=me`, with TLS wherever a connection leaves the machine.
+pub(super) fn parse(url: &str) -> Result<Config, OpenError> {
+    // What the parser says names the option, never its value.
+    let mut server = Config::from_str(url).map_err(|error| OpenError::Url(super::error::describe(&error)))?;
+    let (hosts, addresses) = (server.get_hosts(), server.get_hostaddrs());
+    let stays_here = hosts.iter().all(is_local) && addresses.iter().all(IpAddr::is_loopback);
+    let is_socket = addresses.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
+    if server.get_ssl_mode() == SslMode::Prefer && !stays_here {
+        server.ssl_mode(SslMode::Require);
+    }
+    // A socket of this machine has no name that a certificate could be for.
+    if is_socket {
+        server.ssl_mode(SslMode::Disable);
+    }
+    Ok(server)
 }
 
 /// The URL may hold a password, so it is not shown.
@@ -138,6 +142,9 @@ mod tests {
         );
         assert_eq!(mode("postgres://u@127.0.0.1,db.example/x"), SslMode::Require);
         assert_eq!(mode("postgres://u@127.0.0.1/x"), SslMode::Prefer);
+        assert_eq!(mode("user=u hostaddr=10.1.2.3"), SslMode::Require);
+        assert_eq!(mode("user=u host=localhost hostaddr=10.1.2.3"), SslMode::Require);
+        assert_eq!(mode("user=u host=/run/postgresql"), SslMode::Disable);
     }
 
     #[test]

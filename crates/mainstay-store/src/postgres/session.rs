@@ -1,5 +1,7 @@
-//! One connection to the server, set up so that the port's promises hold on it.
+//! One connection to the server, and how the store sets it up so that the port's promises hold on it.
 
+use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +10,25 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::task::JoinHandle;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Connection, Socket};
+use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect as Rustls;
 
 use super::error::{OpenError, describe};
 use super::options::Options;
 
-/// Makes connections.
+/// A server of PostgreSQL: connects to it, with TLS as [`Options::new`] says, whatever the connection is for.
+#[derive(Clone)]
+pub struct Server {
+    config: Config,
+    tls: Tls,
+    connect_timeout: Duration,
+}
+
+/// Makes the store's connections.
 #[derive(Clone)]
 pub(super) struct Connector {
     pub options: Arc<Options>,
-    tls: Tls,
+    server: Server,
 }
 
 /// TLS where it is used. A socket of this machine has no name that a certificate could be for, and gets no TLS, but is
@@ -38,7 +48,8 @@ impl MakeTlsConnect<Socket> for Tls {
 }
 
 /// A connection. It is closed when this is dropped.
-pub(super) struct Session {
+pub struct Session {
+    /// Sends requests over it.
     pub client: Client,
     driver: JoinHandle<()>,
 }
@@ -46,55 +57,108 @@ pub(super) struct Session {
 /// What the driver of a connection does with it.
 pub(super) type Stream = Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
 
-impl Connector {
-    pub(super) fn new(options: Options) -> Result<Self, OpenError> {
-        let roots = roots(&options)?;
+impl Server {
+    /// The server behind a URL, see [`Options::new`], or behind settings such as `host=db user=me`. Does not connect yet.
+    ///
+    /// It may take `connect_timeout` to connect; a server that acknowledges nothing for `silence_timeout` is given up.
+    /// `root_certificates` is a file of those who may sign the server's certificate; without it, whom the machine trusts.
+    pub fn new(
+        url: &str,
+        root_certificates: Option<&Path>,
+        connect_timeout: Duration,
+        silence_timeout: Duration,
+    ) -> Result<Self, OpenError> {
+        let config = super::options::parse(url)?;
+        Self::with_config(config, root_certificates, connect_timeout, silence_timeout)
+    }
+
+    fn with_config(
+        mut config: Config,
+        root_certificates: Option<&Path>,
+        connect_timeout: Duration,
+        silence_timeout: Duration,
+    ) -> Result<Self, OpenError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
+        let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| OpenError::Certificates(error.to_string().into()))?
-            .with_root_certificates(roots)
+            .with_root_certificates(roots(root_certificates)?)
             .with_no_client_auth();
+        config
+            .connect_timeout(connect_timeout)
+            .keepalives_idle(Duration::from_secs(10))
+            .tcp_user_timeout(silence_timeout)
+            .application_name("mainstay");
         Ok(Self {
-            options: Arc::new(options),
-            tls: Tls(Rustls::new(config)),
+            config,
+            tls: Tls(Rustls::new(tls)),
+            connect_timeout,
         })
     }
 
-    /// Connects, and drives the connection until the session is dropped.
-    pub(super) async fn session(&self) -> Result<Session, OpenError> {
+    /// Connects, and drives the connection until the session is dropped. Cancel safe.
+    pub async fn session(&self) -> Result<Session, OpenError> {
         let (client, stream) = self.connect().await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = stream.await {
-                tracing::debug!(error = %describe(&error), "a connection to the store's database ended");
+                tracing::debug!(error = %describe(&error), "a connection to a database ended");
             }
         });
-        let session = Session { client, driver };
-        self.within(self.set_up(&session.client)).await?;
-        Ok(session)
+        Ok(Session { client, driver })
     }
 
-    /// A connection that somebody else drives. It is not set up.
-    pub(super) async fn connect(&self) -> Result<(Client, Stream), OpenError> {
-        let mut server = self.options.server.clone();
-        server
-            .connect_timeout(self.options.connect_timeout)
-            .keepalives_idle(Duration::from_secs(10))
-            .tcp_user_timeout(self.options.statement_timeout)
-            .application_name("mainstay");
+    /// A connection that somebody else drives.
+    async fn connect(&self) -> Result<(Client, Stream), OpenError> {
         let connecting = async {
-            let connected = server.connect(self.tls.clone()).await;
+            let connected = self.config.connect(self.tls.clone()).await;
             connected.map_err(|error| OpenError::Unavailable(describe(&error)))
         };
         self.within(connecting).await
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
-        let limit = self.options.connect_timeout;
+        let limit = self.connect_timeout;
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let reason = format!("it does not answer within {} ms", limit.as_millis());
             Err(OpenError::Unavailable(reason.into()))
         })
+    }
+}
+
+/// The settings may hold a password, so they are not shown.
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("hosts", &self.config.get_hosts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    pub(super) fn new(options: Options) -> Result<Self, OpenError> {
+        let server = Server::with_config(
+            options.server.clone(),
+            options.root_certificates.as_deref(),
+            options.connect_timeout,
+            options.statement_timeout,
+        )?;
+        Ok(Self {
+            options: Arc::new(options),
+            server,
+        })
+    }
+
+    /// Connects, and drives the connection until the session is dropped.
+    pub(super) async fn session(&self) -> Result<Session, OpenError> {
+        let session = self.server.session().await?;
+        self.server.within(self.set_up(&session.client)).await?;
+        Ok(session)
+    }
+
+    /// A connection that somebody else drives. It is not set up.
+    pub(super) async fn connect(&self) -> Result<(Client, Stream), OpenError> {
+        self.server.connect().await
     }
 
     /// Says what this session needs, whatever the server's defaults are, and makes sure that it is so.
@@ -128,8 +192,18 @@ impl Connector {
 }
 
 impl Session {
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
         self.client.is_closed()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,10 +213,10 @@ impl Drop for Session {
     }
 }
 
-fn roots(options: &Options) -> Result<RootCertStore, OpenError> {
+fn roots(file: Option<&Path>) -> Result<RootCertStore, OpenError> {
     let refuse = |reason: String| OpenError::Certificates(reason.into());
     let mut roots = RootCertStore::empty();
-    if let Some(path) = &options.root_certificates {
+    if let Some(path) = file {
         let certificates = CertificateDer::pem_file_iter(path)
             .map_err(|error| refuse(format!("{}: {error}", path.display())))?;
         for certificate in certificates {

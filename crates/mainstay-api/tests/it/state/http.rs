@@ -242,6 +242,20 @@ async fn values_are_found() {
 }
 
 #[tokio::test]
+async fn a_component_without_queries_says_so() {
+    let front = front();
+    let failed = front
+        .ask(Method::POST, "/v1.0-alpha1/state/redis/query", "{}")
+        .await;
+    assert_eq!(failed.status, 500);
+    let error = json_of(&failed);
+    assert_eq!(error["errorCode"], "ERR_STATE_STORE_NOT_SUPPORTED");
+    assert_eq!(error["message"], "state store does not support querying");
+    assert_eq!(error["details"][0]["resource_name"], "redis");
+    assert_eq!(error["details"][1]["reason"], "DAPR_STATE_QUERYING_NOT_SUPPORTED");
+}
+
+#[tokio::test]
 async fn keys_have_their_prefix_and_it_does_not_show() {
     let front = front();
     front
@@ -434,5 +448,5 @@ async fn the_metadata_lists_components() {
     let told = in_time(client.get_metadata(runtime::GetMetadataRequest {}))
         .await
         .unwrap();
-    assert_eq!(told.into_inner().registered_components.len(), 6);
+    assert_eq!(told.into_inner().registered_components.len(), 7);
 }

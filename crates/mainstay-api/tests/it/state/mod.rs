@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use mainstay_api::{Blocks, StateComponent};
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
+use mainstay_state::redis::{self, Redis};
 use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore};
 use serde_json::Value;
 
@@ -34,10 +35,12 @@ fn key(name: &str) -> EncryptionKey {
 }
 
 /// `statestore` for this app alone, `shared` between all, `raw` without a prefix over the same values, `sealed` over
-/// them encrypted, `unsealed` over the keys of that one as they are, `small` that is soon full.
+/// them encrypted, `unsealed` over the keys of that one as they are, `small` that is soon full, `redis` that answers no
+/// queries and whose server is never reached.
 fn front() -> Front {
     let values = memory(1 << 20);
     let sealed = Encrypted::new(values.clone(), Encryption::new(key("k"), None));
+    let redis = Redis::new(&redis::Options::new("127.0.0.1", 1)).unwrap();
     let state = BTreeMap::from([
         ("statestore", component(values.clone(), KeyPrefix::App)),
         ("shared", component(memory(1 << 20), KeyPrefix::Name)),
@@ -47,6 +50,7 @@ fn front() -> Front {
             component(values, KeyPrefix::Constant("sealed".to_owned())),
         ),
         ("sealed", component(Arc::new(sealed), KeyPrefix::Name)),
+        ("redis", component(Arc::new(redis), KeyPrefix::App)),
         ("small", component(memory(1 << 10), KeyPrefix::App)),
     ]);
     let state = state.into_iter().map(|(name, store)| (name.to_owned(), store));

@@ -1,0 +1,285 @@
+//! `state.postgresql`: state in a table of the users' own database (PostgreSQL 13 or newer), shaped as Dapr's component of
+//! version 2 does, so that both can share it.
+//!
+//! ```text
+//!   get      ──> one SELECT
+//!   transact ──> one statement that checks and writes; BEGIN and COMMIT travel with it
+//!   query    ──> a cursor over the keys with the prefix; filtered and sorted here
+//!   sweep    ──> DELETE of what has expired, by one process at a time
+//!
+//!   key text │ value bytea │ etag uuid, new with every set │ created, updated, expires at │ content_type: not in Dapr
+//! ```
+//!
+//! A change of several keys is `SERIALIZABLE`, one with a requirement `REPEATABLE READ`; whatever PostgreSQL then takes back
+//! because of others is decided again. Nothing is prepared that outlives a call.
+
+mod change;
+pub(crate) mod connection_string;
+mod key;
+mod options;
+mod pool;
+mod read;
+mod sweep;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_store::postgres::{OpenError, commit_error, read_error};
+use mainstay_store::{CommitError, ReadError, Reply};
+use tokio::time::timeout;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
+
+use self::change::{Change, Refusal};
+pub use self::options::{InvalidTableName, Options, TableName};
+use self::pool::{NoConnection, Pool};
+use self::table::Names;
+use crate::error::StateError;
+use crate::limits::MAX_VALUE_BYTES;
+use crate::port::{
+    Consistency, Features, Item, Operation, StateStore, check_bytes, check_keys, check_operations,
+};
+use crate::query::{Query, QueryPage, Selection};
+
+/// How often a change is decided again because others changed the same keys meanwhile.
+const MAX_ATTEMPTS: u32 = 64;
+
+/// The longest pause between two attempts.
+const MAX_PAUSE_MS: u64 = 32;
+
+/// How many values a query fetches at once.
+const QUERY_PAGE: i32 = 64;
+
+/// How much later than the server we give up waiting for it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The component. Clones are the same one.
+///
+/// It connects when it is first asked, and again when a connection broke. What was sent over a connection that then broke may
+/// be done or not: [`CommitError::UnknownOutcome`].
+#[derive(Clone)]
+pub struct Postgresql {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    pool: Pool,
+    names: Names,
+    timeout: Duration,
+}
+
+impl Postgresql {
+    /// The component in this database. Does not connect yet.
+    pub fn new(options: &Options) -> Result<Self, OpenError> {
+        let shared = Shared {
+            pool: Pool::new(options)?,
+            names: Names::new(&options.table, &options.metadata_table),
+            timeout: options.timeout,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Connects and makes the tables, to learn whether it can. [`StateStore::features`] knows more afterwards.
+    ///
+    /// Cancel safe: the tables are made wholly or not at all.
+    pub async fn connect(&self) -> Result<(), StateError> {
+        self.shared.pool.lease(0).await.map_err(not_read)?.give_back();
+        Ok(())
+    }
+
+    async fn read(&self, keys: &[String]) -> Result<Vec<Option<Item>>, StateError> {
+        check_keys(keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut tries = 2;
+        loop {
+            tries -= 1;
+            let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+            let reading = read::read(&lease, &self.shared.names, keys);
+            match timeout(self.shared.timeout + GRACE, reading).await {
+                Ok(Ok(items)) => {
+                    lease.give_back();
+                    return Ok(items);
+                }
+                // The connection broke, maybe long ago; to read again is harmless.
+                Ok(Err(error)) if error.code().is_none() && tries > 0 => {}
+                Ok(Err(error)) => return Err(read_error(&error).into()),
+                Err(_) => return Err(ReadError::Unavailable(self.silence()).into()),
+            }
+        }
+    }
+
+    async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
+        check_operations(operations, MAX_VALUE_BYTES)?;
+        let bytes = check_bytes(operations)?;
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let change = Change::new(operations);
+        for attempt in 0..MAX_ATTEMPTS {
+            match self.try_change(&change, bytes).await? {
+                Attempt::Done => return Ok(()),
+                Attempt::Refused(refusal) => return change::refused(operations, &refusal),
+                Attempt::TakenBack => pause(attempt).await,
+            }
+        }
+        let keys: Vec<&str> = operations.iter().map(Operation::key).take(3).collect();
+        Err(StateError::Contended(keys.join(", ")))
+    }
+
+    async fn try_change(&self, change: &Change<'_>, bytes: usize) -> Result<Attempt, StateError> {
+        let lease = self.shared.pool.lease(bytes).await.map_err(not_written)?;
+        let running = change.run(&lease, &self.shared.names);
+        match timeout(self.shared.timeout + GRACE, running).await {
+            Ok(Ok(refusal)) => {
+                lease.give_back();
+                Ok(refusal.map_or(Attempt::Done, Attempt::Refused))
+            }
+            Ok(Err(error)) if is_taken_back(&error) => {
+                lease.give_back();
+                Ok(Attempt::TakenBack)
+            }
+            Ok(Err(error)) => Err(commit_error(&error).into()),
+            Err(_) => Err(CommitError::UnknownOutcome(self.silence()).into()),
+        }
+    }
+
+    async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
+        let mut lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+        let selecting = self.select_in(lease.client_mut(), query, prefix);
+        let page = timeout(self.shared.timeout + GRACE, selecting)
+            .await
+            .unwrap_or_else(|_| Err(ReadError::Unavailable(self.silence()).into()))?;
+        lease.give_back();
+        Ok(page)
+    }
+
+    async fn select_in(
+        &self,
+        client: &mut tokio_postgres::Client,
+        query: &Query,
+        prefix: &str,
+    ) -> Result<QueryPage, StateError> {
+        let failed = |error| StateError::from(read_error(&error));
+        // One statement sees one moment, however slowly its results are fetched.
+        let transaction = client
+            .build_transaction()
+            .read_only(true)
+            .start()
+            .await
+            .map_err(failed)?;
+        let statement = read::by_pattern(&self.shared.names);
+        let statement = transaction
+            .prepare_typed(&statement, &[Type::TEXT])
+            .await
+            .map_err(failed)?;
+        let portal = transaction
+            .bind(&statement, &[&key::pattern(prefix)])
+            .await
+            .map_err(failed)?;
+        let mut selection = Selection::new(query, prefix);
+        loop {
+            let rows = transaction
+                .query_portal(&portal, QUERY_PAGE)
+                .await
+                .map_err(failed)?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in &rows {
+                if let Some((key, item)) = read::entry(row).map_err(failed)? {
+                    selection.offer(&key, item)?;
+                }
+            }
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(selection.finish())
+    }
+
+    fn silence(&self) -> Arc<str> {
+        let limit_ms = (self.shared.timeout + GRACE).as_millis();
+        format!("the database gave no answer for {limit_ms} ms").into()
+    }
+}
+
+/// What came of one attempt to make a change.
+enum Attempt {
+    Done,
+    Refused(Refusal),
+    /// Others changed the same keys; nothing was written.
+    TakenBack,
+}
+
+impl StateStore for Postgresql {
+    /// Durable when the server is known to run with `fsync = on`.
+    fn features(&self) -> Features {
+        Features {
+            durable: self.shared.pool.is_durable(),
+            query: true,
+            max_value_bytes: MAX_VALUE_BYTES,
+        }
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [String],
+        _: Consistency,
+    ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
+        Reply::waiting(self.read(keys))
+    }
+
+    fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::waiting(self.select(query, prefix))
+    }
+
+    fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
+        Reply::waiting(async move { self.write(&operations).await })
+    }
+}
+
+impl fmt::Debug for Postgresql {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Postgresql")
+            .field("pool", &self.shared.pool)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_taken_back(error: &tokio_postgres::Error) -> bool {
+    let codes = [
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
+/// Of random length, so that rivals do not meet again at once.
+async fn pause(attempt: u32) {
+    let most_ms = (1_u64 << attempt.min(16)).min(MAX_PAUSE_MS);
+    let mut random = [0; 8];
+    // Without randomness it is the longest.
+    let share = getrandom::fill(&mut random).map_or(u64::MAX, |()| u64::from_ne_bytes(random));
+    tokio::time::sleep(Duration::from_micros(share % (most_ms * 1_000))).await;
+}
+
+fn not_read(reason: NoConnection) -> StateError {
+    let reason = match reason {
+        NoConnection::Busy => "too many calls wait for a connection".into(),
+        NoConnection::Unavailable(reason) => reason,
+    };
+    ReadError::Unavailable(reason).into()
+}
+
+fn not_written(reason: NoConnection) -> StateError {
+    let error = match reason {
+        NoConnection::Busy => CommitError::Overloaded,
+        NoConnection::Unavailable(reason) => CommitError::Unavailable(reason),
+    };
+    error.into()
+}

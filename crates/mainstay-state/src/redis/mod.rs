@@ -1,0 +1,202 @@
+//! `state.redis`: state on a Redis server (6 or newer), laid out as Dapr's component does, so that both can share it.
+//!
+//! ```text
+//!   get      ──> read.lua    one call: hashes and what is left of their lives, at one moment
+//!   transact ──> write.lua   one call: all requirements are checked before anything is written
+//!
+//!   key  hash { data, version: the ETag, content-type: not in Dapr }, expires with EXPIRE
+//! ```
+//!
+//! The `ETag` is the server's time in microseconds, or one more than the latest one that was given: larger than any before,
+//! for all keys, also after a key was deleted or the server lost its latest writes. Dapr's component adds one to it.
+//!
+//! Two things differ from Dapr's component: a set without a time to live ends an earlier one, and what a transaction requires
+//! is checked for all of it before its first write.
+
+mod connection;
+mod options;
+mod script;
+
+use std::fmt;
+use std::sync::Arc;
+
+use ::redis::{Cmd, Value};
+use mainstay_store::{CommitError, ReadError, Reply};
+
+use self::connection::{Failure, Link};
+pub use self::options::{Options, Tls};
+use self::script::{Script, Strange};
+use crate::error::StateError;
+use crate::limits::MAX_VALUE_BYTES;
+use crate::port::{
+    Consistency, Features, Item, Operation, Requirement, StateStore, check_bytes, check_keys,
+    check_operations,
+};
+use crate::query::{Query, QueryPage};
+use crate::ttl::TimeToLive;
+
+/// The component. Clones are the same one.
+///
+/// It connects when it is first asked, and again when the connection broke. What was sent over a connection that then broke
+/// may be done or not: [`CommitError::UnknownOutcome`]. Changes are never sent twice.
+#[derive(Clone)]
+pub struct Redis {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Link,
+    read: Script,
+    write: Script,
+    time_to_live: TimeToLive,
+}
+
+/// The server cannot be talked to in the way that the options say, such as with certificates that are none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the options of Redis cannot be used: {0}")]
+pub struct InvalidOptions(Arc<str>);
+
+impl Redis {
+    /// The component on this server. Does not connect yet.
+    pub fn new(options: &Options) -> Result<Self, InvalidOptions> {
+        let authorities = options.tls.as_ref().and_then(|tls| tls.authorities.as_ref());
+        if authorities.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
+            return Err(InvalidOptions(
+                "the authorities hold no certificate in PEM".into(),
+            ));
+        }
+        let link = Link::new(options).map_err(|error| InvalidOptions(error.to_string().into()))?;
+        let shared = Shared {
+            link,
+            read: Script::read(),
+            write: Script::write(),
+            time_to_live: options.time_to_live,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Connects, to learn whether it can. [`StateStore::features`] knows more afterwards. Cancel safe.
+    pub async fn connect(&self) -> Result<(), StateError> {
+        self.shared.link.connect().await.map_err(read_error)
+    }
+
+    async fn read(&self, keys: &[String]) -> Result<Vec<Option<Item>>, StateError> {
+        check_keys(keys)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = self.read_answer(keys).await.map_err(read_error)?;
+        script::items(answer, keys)
+            .unwrap_or_else(|Strange| Err(ReadError::Unavailable(Strange.to_string().into()).into()))
+    }
+
+    async fn read_answer(&self, keys: &[String]) -> Result<Value, Failure> {
+        let mut retries = self.shared.link.max_retries();
+        loop {
+            let add = |command: &mut Cmd| script::add_keys(keys, command);
+            match self.run(&self.shared.read, 0, add).await {
+                // To read again is harmless.
+                Err(Failure::Lost(_)) if retries > 0 => retries -= 1,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
+        check_operations(operations, MAX_VALUE_BYTES)?;
+        let bytes = check_bytes(operations)?;
+        if operations.is_empty() {
+            return Ok(());
+        }
+        for operation in operations {
+            if let Requirement::At(etag) = operation.requirement()
+                && etag.number().is_none()
+            {
+                return Err(StateError::InvalidEtag(etag.to_string()));
+            }
+        }
+        let time_to_live = self.shared.time_to_live;
+        let add = |command: &mut Cmd| script::add_operations(operations, time_to_live, command);
+        let answer = self
+            .run(&self.shared.write, bytes, add)
+            .await
+            .map_err(write_error)?;
+        script::outcome(answer, operations)
+            .unwrap_or_else(|Strange| Err(CommitError::UnknownOutcome(Strange.to_string().into()).into()))
+    }
+
+    async fn run(&self, script: &Script, bytes: usize, add: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
+        let link = &self.shared.link;
+        match link.call(&script.command(true, &add), bytes).await {
+            Err(Failure::UnknownScript) => link.call(&script.command(false, &add), bytes).await,
+            answer => answer,
+        }
+    }
+}
+
+impl StateStore for Redis {
+    /// Durable when the server is known to run with `appendonly yes` and `appendfsync always`.
+    fn features(&self) -> Features {
+        Features {
+            durable: self.shared.link.is_durable(),
+            query: false,
+            max_value_bytes: MAX_VALUE_BYTES,
+        }
+    }
+
+    fn get<'a>(
+        &'a self,
+        keys: &'a [String],
+        _: Consistency,
+    ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
+        Reply::waiting(self.read(keys))
+    }
+
+    fn query<'a>(&'a self, _: &'a Query, _: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
+        Reply::ready(Err(StateError::QueryUnsupported))
+    }
+
+    fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
+        Reply::waiting(async move { self.write(&operations).await })
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Redis")
+            .field("link", &self.shared.link)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_error(failure: Failure) -> StateError {
+    let reason = match failure {
+        Failure::Busy => "too many calls are under way".into(),
+        Failure::UnknownScript => "the server forgets its scripts".into(),
+        Failure::Unsent(reason)
+        | Failure::Lost(reason)
+        | Failure::Full(reason)
+        | Failure::Refused(reason) => reason,
+    };
+    ReadError::Unavailable(reason).into()
+}
+
+fn write_error(failure: Failure) -> StateError {
+    let error = match failure {
+        Failure::Busy => CommitError::Overloaded,
+        Failure::Lost(reason) => CommitError::UnknownOutcome(reason),
+        Failure::Full(reason) => CommitError::Full(reason),
+        Failure::UnknownScript => CommitError::Unavailable("the server forgets its scripts".into()),
+        Failure::Unsent(reason) | Failure::Refused(reason) => CommitError::Unavailable(reason),
+    };
+    error.into()
+}
+
+impl fmt::Display for Strange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Redis gave an answer that is none of ours")
+    }
+}
