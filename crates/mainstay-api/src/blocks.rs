@@ -89,14 +89,20 @@ pub struct SecretComponent {
 pub(crate) struct AppState<'a> {
     pub(crate) name: &'a str,
     pub(crate) component: &'a StateComponent,
-    app: &'a str,
+    pub(crate) blocks: &'a Blocks,
+    pub(crate) app: &'a str,
 }
 
 impl Blocks {
     /// The state component called `name` as `app` sees it.
     pub(crate) fn app_state<'a>(&'a self, name: &'a str, app: &'a str) -> Option<AppState<'a>> {
         let component = self.state.get(name)?;
-        Some(AppState { name, component, app })
+        Some(AppState {
+            name,
+            component,
+            blocks: self,
+            app,
+        })
     }
 
     /// What the metadata API lists: name, what it is, what it can do.

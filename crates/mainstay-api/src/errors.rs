@@ -3,6 +3,7 @@
 mod api_error;
 pub(crate) mod configuration;
 mod details;
+pub(crate) mod fence;
 pub(crate) mod lock;
 pub(crate) mod secrets;
 pub(crate) mod state;

@@ -1,6 +1,7 @@
 //! What the Dapr API does: one plain function per operation, shared by HTTP and gRPC.
 
 pub(crate) mod configuration;
+mod fence;
 pub(crate) mod invoke;
 pub(crate) mod lock;
 pub(crate) mod metadata;

@@ -20,6 +20,9 @@ pub enum LockError {
     /// Times that cannot make a lease.
     #[error("{0}")]
     InvalidTimes(#[from] InvalidTimes),
+    /// The locks are not where the change is made.
+    #[error("only locks of lock.mainstay protect changes of state: those of others are kept elsewhere")]
+    NoFence,
     /// More locks are held than the component has room for.
     #[error("{0} locks are held: no more at a time")]
     Full(usize),
@@ -50,6 +53,7 @@ impl LockError {
             Self::InvalidName(_) | Self::InvalidExpiry(_) | Self::InvalidTimes(_) => {
                 ErrorKind::InvalidArgument
             }
+            Self::NoFence => ErrorKind::Unimplemented,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
             Self::Unreadable(_) | Self::NoRandomness => ErrorKind::Internal,
             Self::Redis(error) => error.kind(),
@@ -61,7 +65,9 @@ impl LockError {
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::InvalidName(_) | Self::InvalidExpiry(_) | Self::InvalidTimes(_) => Fault::Caller,
+            Self::InvalidName(_) | Self::InvalidExpiry(_) | Self::InvalidTimes(_) | Self::NoFence => {
+                Fault::Caller
+            }
             Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) | Self::NoRandomness => Fault::Runtime,
             Self::Redis(error) => error.fault(),
             Self::Commit(error) => error.fault(),
@@ -72,9 +78,11 @@ impl LockError {
     /// Whether to ask for the very same again.
     pub const fn retryability(&self) -> Retryability {
         match self {
-            Self::InvalidName(_) | Self::InvalidExpiry(_) | Self::InvalidTimes(_) | Self::Unreadable(_) => {
-                Retryability::Never
-            }
+            Self::InvalidName(_)
+            | Self::InvalidExpiry(_)
+            | Self::InvalidTimes(_)
+            | Self::NoFence
+            | Self::Unreadable(_) => Retryability::Never,
             Self::Full(_) | Self::Contended(_) | Self::NoRandomness => Retryability::Always,
             Self::Redis(error) => error.retryability(),
             Self::Commit(error) => error.retryability(),

@@ -6,6 +6,7 @@ use mainstay_store::Reply;
 
 use crate::error::LockError;
 use crate::expiry::Expiry;
+use crate::fence::Fence;
 use crate::key::{check_owner, check_resource};
 
 /// A lock component. Resources come with their prefix; see [`KeyPrefix`](crate::KeyPrefix).
@@ -36,6 +37,16 @@ pub trait LockStore: Send + Sync + fmt::Debug + 'static {
 
     /// Gives a lock back. Not cancel safe, see above.
     fn unlock<'a>(&'a self, resource: &'a str, owner: &'a str) -> Reply<'a, Result<Unlock, LockError>>;
+
+    /// What protects changes in the system's store by the grant that `owner` has of a lock; `None` when it has none.
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// [`LockError::NoFence`] when the locks are not kept in that store.
+    fn fence<'a>(&'a self, resource: &'a str, owner: &'a str) -> Reply<'a, Result<Option<Fence>, LockError>> {
+        let _ = (resource, owner);
+        Reply::ready(Err(LockError::NoFence))
+    }
 
     /// Lets a lock last for `expiry` from now on, which may be earlier than before. Not cancel safe, see above.
     fn renew<'a>(

@@ -56,6 +56,14 @@ pub enum StateError {
     /// A value could not be sealed or opened.
     #[error("{0}")]
     Encryption(#[from] EncryptionError),
+    /// What protects the change does not hold any more.
+    #[error("the lock that protects this change is not held any more")]
+    Unprotected,
+    /// What protects the change is in another place than the values.
+    #[error(
+        "a lock protects changes of state.mainstay only: the values of this state store are kept elsewhere"
+    )]
+    Elsewhere,
     /// The component has no room.
     #[error("the state store is full: {0} bytes at most")]
     Full(usize),
@@ -77,7 +85,8 @@ impl StateError {
     /// What happened.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::EtagMismatch { .. } => ErrorKind::FailedPrecondition,
+            Self::EtagMismatch { .. } | Self::Unprotected => ErrorKind::FailedPrecondition,
+            Self::Elsewhere => ErrorKind::Unimplemented,
             Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) => {
                 ErrorKind::InvalidArgument
             }
@@ -100,6 +109,8 @@ impl StateError {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::EtagMismatch { .. }
+            | Self::Unprotected
+            | Self::Elsewhere
             | Self::InvalidEtag(_)
             | Self::InvalidKey(_)
             | Self::LargeValue { .. }
@@ -119,6 +130,8 @@ impl StateError {
     pub const fn retryability(&self) -> Retryability {
         match self {
             Self::EtagMismatch { .. }
+            | Self::Unprotected
+            | Self::Elsewhere
             | Self::InvalidEtag(_)
             | Self::InvalidKey(_)
             | Self::LargeValue { .. }

@@ -35,6 +35,7 @@ mod ttl;
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
 pub use mainstay_base::rfc3339;
+pub use mainstay_store::Condition;
 pub use memory::{InMemory, Options as InMemoryOptions};
 pub use metadata::InvalidMetadata;
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use mainstay_store::limits::MAX_BATCH_BYTES;
-use mainstay_store::{CommitError, InvalidBatch, Reply};
+use mainstay_store::{CommitError, Condition, InvalidBatch, Reply};
 
 use crate::error::StateError;
 use crate::key::check_full;
@@ -49,6 +49,22 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>>;
+
+    /// The same, and only while these conditions of the system's store hold, such as that a lock is still held. Not cancel
+    /// safe, see above.
+    ///
+    /// # Errors
+    /// [`StateError::Unprotected`] when one does not hold; [`StateError::Elsewhere`] when the values are not in that store.
+    fn transact_while(
+        &self,
+        operations: Vec<Operation>,
+        conditions: Vec<Condition>,
+    ) -> Reply<'_, Result<(), StateError>> {
+        if conditions.is_empty() {
+            return self.transact(operations);
+        }
+        Reply::ready(Err(StateError::Elsewhere))
+    }
 
     /// Sets one value. Not cancel safe, see above.
     fn set(&self, set: Set) -> Reply<'_, Result<(), StateError>> {

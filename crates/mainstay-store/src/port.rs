@@ -74,6 +74,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// that is older than [`SNAPSHOT_LIFETIME`].
     fn snapshot(&self) -> Reply<'_, Result<Box<dyn Snapshot>, ReadError>>;
 
+    /// Whether asking again with the same token makes an unknown outcome known while the store stays open. Where it does
+    /// not, a token is only worth its cost to who asks again after a restart.
+    fn resolves_outcomes(&self) -> bool {
+        true
+    }
+
     /// Tells when a commit has written a key that begins with `prefix`. What happens after this call is not missed.
     fn watch(&self, prefix: bytes::Bytes) -> Watch;
 }

@@ -81,6 +81,7 @@ pub(crate) fn invalid_change(store: &str, reason: impl std::fmt::Display) -> Api
 /// A component did not do what was asked.
 pub(crate) fn failed(what: Failed<'_>, store: &str, error: &StateError) -> ApiError {
     match (what, error) {
+        (_, StateError::Unprotected) => super::fence::lost(),
         (Failed::Transaction, StateError::TooManyOperations(count)) => too_many_operations(store, *count),
         (Failed::Query, StateError::QueryUnsupported) => query_unsupported(store, error),
         (Failed::Query, _) => query_failed(store, error),
@@ -146,10 +147,11 @@ fn query_failed(store: &str, error: &StateError) -> ApiError {
 }
 
 fn statuses(error: &StateError) -> (StatusCode, Code) {
-    if matches!(error, StateError::EtagMismatch { .. }) {
-        return (StatusCode::CONFLICT, Code::Aborted);
+    match error {
+        StateError::EtagMismatch { .. } => (StatusCode::CONFLICT, Code::Aborted),
+        StateError::Elsewhere => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
+        error => super::statuses(error.kind()),
     }
-    super::statuses(error.kind())
 }
 
 impl Failed<'_> {

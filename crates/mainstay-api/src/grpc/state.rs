@@ -91,6 +91,7 @@ async fn delete(app: &App, asked: runtime::DeleteStateRequest) -> Result<(), Api
     let removal = Removal {
         key: asked.key,
         etag: etag(asked.etag),
+        metadata: asked.metadata,
         concurrency,
         consistency,
     };
@@ -113,7 +114,7 @@ async fn transact(app: &App, asked: runtime::ExecuteStateTransactionRequest) -> 
         }
     });
     let steps: Vec<Step> = steps.collect::<Result<_, _>>()?;
-    state::transact(state, steps).await
+    state::transact(state, steps, &asked.metadata).await
 }
 
 async fn query(
@@ -174,6 +175,7 @@ fn removal(item: common::StateItem) -> Removal {
     Removal {
         key: item.key,
         etag: etag(item.etag),
+        metadata: item.metadata,
         concurrency,
         consistency,
     }

@@ -87,6 +87,7 @@ async fn answer(
             let removal = Removal {
                 key: key.clone(),
                 etag: if_match(&head.headers),
+                metadata: parameters.metadata(),
                 concurrency: concurrency(parameters.get("concurrency"))?,
                 consistency: consistency(parameters.get("consistency"))?,
             };
@@ -107,9 +108,9 @@ async fn answer(
             Ok(reply::json(StatusCode::OK, &items))
         }
         Ask::Transact => {
-            let steps = decode_steps(&body, &parameters)?;
+            let (steps, metadata) = decode_steps(&body, &parameters)?;
             if !steps.is_empty() {
-                state::transact(state, steps).await?;
+                state::transact(state, steps, &metadata).await?;
             }
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
@@ -210,7 +211,8 @@ fn decode_changes(body: &Bytes, parameters: &Parameters) -> Result<Vec<Change>, 
         .collect()
 }
 
-fn decode_steps(body: &Bytes, parameters: &Parameters) -> Result<Vec<Step>, ApiError> {
+/// The steps, and the metadata of the transaction as a whole.
+fn decode_steps(body: &Bytes, parameters: &Parameters) -> Result<(Vec<Step>, Metadata), ApiError> {
     let transaction: Transaction<'_> = decode(body)?;
     let mut metadata = transaction.metadata.unwrap_or_default();
     metadata.extend(parameters.metadata());
@@ -222,13 +224,15 @@ fn decode_steps(body: &Bytes, parameters: &Parameters) -> Result<Vec<Step>, ApiE
             Ok(Step::Delete(Removal {
                 key: step.request.key.into_owned(),
                 etag: step.request.etag.and_then(Etag::new),
+                metadata: step.request.metadata.unwrap_or_default(),
                 concurrency,
                 consistency,
             }))
         }
         other => Err(errors::unknown_operation(other)),
     });
-    steps.collect()
+    let steps = steps.collect::<Result<_, _>>()?;
+    Ok((steps, metadata))
 }
 
 /// The value stays the bytes that were sent. What is said in the URL wins over what is said of the key, as in Dapr.

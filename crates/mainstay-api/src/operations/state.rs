@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mainstay_state::query::{Query, QueryPage};
 use mainstay_state::{
-    Concurrency, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
+    Concurrency, Condition, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
 };
 
+use super::fence::{self, Guard};
 use super::{OPERATION_TIMEOUT, measured};
 use crate::blocks::AppState;
 use crate::errors::ApiError;
@@ -37,6 +38,7 @@ pub(crate) struct Change {
 pub(crate) struct Removal {
     pub(crate) key: String,
     pub(crate) etag: Option<Etag>,
+    pub(crate) metadata: Metadata,
     pub(crate) concurrency: Concurrency,
     pub(crate) consistency: Consistency,
 }
@@ -112,9 +114,15 @@ async fn read_each(
 
 /// Sets values.
 pub(crate) async fn save(state: AppState<'_>, changes: Vec<Change>) -> Result<(), ApiError> {
+    let guards = Guard::all(changes.iter().map(|change| &change.metadata))?;
+    let fences = fences(state, guards).await?;
     let sets = changes.into_iter().map(|change| to_set(state, change));
     let mut sets: Vec<Set> = sets.collect::<Result<_, _>>()?;
     let store = &state.component.store;
+    if !fences.is_empty() {
+        let operations = sets.into_iter().map(Operation::Set).collect();
+        return bounded(Failed::Save, state, store.transact_while(operations, fences)).await;
+    }
     let saving = match (sets.len(), sets.pop()) {
         (1, Some(only)) => store.set(only),
         (_, last) => {
@@ -127,25 +135,47 @@ pub(crate) async fn save(state: AppState<'_>, changes: Vec<Change>) -> Result<()
 
 /// Deletes a key.
 pub(crate) async fn delete(state: AppState<'_>, removal: Removal) -> Result<(), ApiError> {
+    let guards = Guard::all([&removal.metadata].into_iter())?;
+    let fences = fences(state, guards).await?;
     let key = removal.key.clone();
-    let deleting = state.component.store.delete(to_delete(state, removal)?);
+    let delete = to_delete(state, removal)?;
+    let store = &state.component.store;
+    let deleting = if fences.is_empty() {
+        store.delete(delete)
+    } else {
+        store.transact_while(vec![Operation::Delete(delete)], fences)
+    };
     bounded(Failed::Delete(&key), state, deleting).await
 }
 
 /// Deletes keys.
 pub(crate) async fn delete_bulk(state: AppState<'_>, removals: Vec<Removal>) -> Result<(), ApiError> {
+    let guards = Guard::all(removals.iter().map(|removal| &removal.metadata))?;
+    let fences = fences(state, guards).await?;
     let deletes = removals.into_iter().map(|removal| to_delete(state, removal));
     let deletes: Vec<Delete> = deletes.collect::<Result<_, _>>()?;
-    bounded(
-        Failed::BulkDelete,
-        state,
-        state.component.store.bulk_delete(deletes),
-    )
-    .await
+    let store = &state.component.store;
+    let deleting = if fences.is_empty() {
+        store.bulk_delete(deletes)
+    } else {
+        let operations = deletes.into_iter().map(Operation::Delete).collect();
+        store.transact_while(operations, fences)
+    };
+    bounded(Failed::BulkDelete, state, deleting).await
 }
 
-/// Does all steps or none.
-pub(crate) async fn transact(state: AppState<'_>, steps: Vec<Step>) -> Result<(), ApiError> {
+/// Does all steps or none. `metadata` is of the transaction as a whole.
+pub(crate) async fn transact(
+    state: AppState<'_>,
+    steps: Vec<Step>,
+    metadata: &Metadata,
+) -> Result<(), ApiError> {
+    let of_steps = steps.iter().map(|step| match step {
+        Step::Upsert(change) => &change.metadata,
+        Step::Delete(removal) => &removal.metadata,
+    });
+    let guards = Guard::all(of_steps.chain([metadata]))?;
+    let fences = fences(state, guards).await?;
     let operations = steps.into_iter().map(|step| {
         Ok(match step {
             Step::Upsert(change) => Operation::Set(to_set(state, change)?),
@@ -153,12 +183,12 @@ pub(crate) async fn transact(state: AppState<'_>, steps: Vec<Step>) -> Result<()
         })
     });
     let operations = operations.collect::<Result<_, ApiError>>()?;
-    bounded(
-        Failed::Transaction,
-        state,
-        state.component.store.transact(operations),
-    )
-    .await
+    let transacting = state.component.store.transact_while(operations, fences);
+    bounded(Failed::Transaction, state, transacting).await
+}
+
+async fn fences(state: AppState<'_>, guards: Vec<Guard>) -> Result<Vec<Condition>, ApiError> {
+    fence::conditions(state.blocks, state.app, guards).await
 }
 
 /// Finds values. The keys of the results are those of the app.

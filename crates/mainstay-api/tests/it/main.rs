@@ -10,6 +10,7 @@
 mod configuration;
 mod control;
 mod faults;
+mod fences;
 mod fixed_routes;
 mod grpc;
 mod hostile;

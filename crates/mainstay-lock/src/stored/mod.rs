@@ -75,6 +75,14 @@ impl Stored {
         self.holders.fence(resource, token)
     }
 
+    async fn fence_of(&self, resource: &str, owner: &str) -> Result<Option<Fence>, LockError> {
+        check(resource, owner)?;
+        let found = self.holders.find(resource).await?;
+        let held = found.filter(|held| held.owner == owner && self.lives(resource, held));
+        held.map(|held| self.holders.fence(resource, held.token))
+            .transpose()
+    }
+
     async fn take(&self, request: &TryLock) -> Result<Option<FencingToken>, LockError> {
         let TryLock {
             resource,
@@ -148,6 +156,10 @@ impl LockStore for Stored {
 
     fn unlock<'a>(&'a self, resource: &'a str, owner: &'a str) -> Reply<'a, Result<Unlock, LockError>> {
         Reply::waiting(self.give_back(resource, owner))
+    }
+
+    fn fence<'a>(&'a self, resource: &'a str, owner: &'a str) -> Reply<'a, Result<Option<Fence>, LockError>> {
+        Reply::waiting(self.fence_of(resource, owner))
     }
 
     fn renew<'a>(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_store::Reply;
+use mainstay_store::{Condition, Reply};
 
 use super::Encryption;
 use crate::error::StateError;
@@ -59,11 +59,19 @@ impl StateStore for Encrypted {
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
+        self.transact_while(operations, Vec::new())
+    }
+
+    fn transact_while(
+        &self,
+        operations: Vec<Operation>,
+        conditions: Vec<Condition>,
+    ) -> Reply<'_, Result<(), StateError>> {
         let limit = self.features().max_value_bytes;
         let sealed =
             check_operations(&operations, limit).and_then(|()| self.encryption.seal_operations(operations));
         match sealed {
-            Ok(operations) => self.inner.transact(operations),
+            Ok(operations) => self.inner.transact_while(operations, conditions),
             Err(error) => Reply::ready(Err(error)),
         }
     }

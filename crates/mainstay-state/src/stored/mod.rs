@@ -8,7 +8,7 @@ mod sweep;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_store::{Batch, CommitError, Key, Reply, Scan, Store, SystemWallClock, WallClock};
+use mainstay_store::{Batch, CommitError, Condition, Key, Reply, Scan, Store, SystemWallClock, WallClock};
 
 pub use self::layout::InvalidName;
 use self::layout::Layout;
@@ -134,15 +134,21 @@ impl Stored {
         Ok(selection.finish())
     }
 
-    async fn commit(&self, operations: Vec<Operation>) -> Result<(), StateError> {
+    async fn commit(&self, operations: Vec<Operation>, conditions: Vec<Condition>) -> Result<(), StateError> {
         if operations.is_empty() {
             return Ok(());
         }
         for _ in 0..MAX_ATTEMPTS {
             let mut batch = Batch::new();
             self.contribute(&operations, &mut batch).await?;
+            for condition in &conditions {
+                batch.require(condition.clone());
+            }
             match resolve::commit(self.store.as_ref(), batch).await {
                 Ok(_) => return Ok(()),
+                Err(CommitError::Conflict(conflict)) if conditions.contains(&conflict.condition) => {
+                    return Err(StateError::Unprotected);
+                }
                 // Whether it is a mismatch shows when it is decided again.
                 Err(CommitError::Conflict(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -175,7 +181,15 @@ impl StateStore for Stored {
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
-        Reply::waiting(self.commit(operations))
+        Reply::waiting(self.commit(operations, Vec::new()))
+    }
+
+    fn transact_while(
+        &self,
+        operations: Vec<Operation>,
+        conditions: Vec<Condition>,
+    ) -> Reply<'_, Result<(), StateError>> {
+        Reply::waiting(self.commit(operations, conditions))
     }
 }
 

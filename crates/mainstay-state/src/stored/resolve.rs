@@ -17,6 +17,9 @@ const MAX_PAUSE: Duration = Duration::from_millis(320);
 ///
 /// Not cancel safe: the batch may be committed or not.
 pub(super) async fn commit(store: &dyn Store, mut batch: Batch) -> Result<Commit, CommitError> {
+    if !store.resolves_outcomes() {
+        return store.commit(batch).await;
+    }
     batch.set_token(new_token()?);
     let error = match store.commit(batch.clone()).await {
         Err(error @ CommitError::UnknownOutcome(_)) => error,

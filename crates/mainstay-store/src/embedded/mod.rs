@@ -140,6 +140,11 @@ impl Store for Embedded {
         })))
     }
 
+    /// Only a disk that fails leaves an outcome unknown, and then the store stops.
+    fn resolves_outcomes(&self) -> bool {
+        false
+    }
+
     fn watch(&self, prefix: Bytes) -> Watch {
         self.watchers.watch(prefix)
     }
