@@ -128,14 +128,20 @@ impl<V: 'static> Envelope<V> {
         let payload = payload_bytes.and_then(|length| reader.take(length));
         let payload = payload.ok_or(StoreError::Damaged)?;
         let is_ours = payload.starts_with(MAGIC);
-        if is_ours && payload.get(MAGIC.len()).is_some_and(|version| *version != VERSION) {
+        if is_ours
+            && payload
+                .get(MAGIC.len())
+                .is_some_and(|version| *version != VERSION)
+        {
             return Ok(None);
         }
         if !is_ours || reader.u64() != Some(checksum(key, &payload)) {
             return Err(StoreError::Damaged);
         }
         let mut reader = Reader(payload);
-        Self::read(&mut reader, codec).map(Some).ok_or(StoreError::Damaged)
+        Self::read(&mut reader, codec)
+            .map(Some)
+            .ok_or(StoreError::Damaged)
     }
 
     fn read(reader: &mut Reader, codec: &dyn Codec<V>) -> Option<Self> {

@@ -44,7 +44,9 @@ impl Generations {
     /// Runs `store` if nothing was invalidated in the shard of `key` since it had this `number`; nothing will be until
     /// `store` has ended. Says whether it did.
     pub(crate) fn store_if(&self, key: &str, number: u64, store: impl FnOnce()) -> bool {
-        let Some(shard) = self.shard(key) else { return false };
+        let Some(shard) = self.shard(key) else {
+            return false;
+        };
         let _changing = shard.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let is_same = shard.number.load(Ordering::Acquire) == number;
         if is_same {

@@ -39,8 +39,15 @@ struct Kept<V> {
     value: V,
     lifetime: Lifetime,
     salt: u64,
-    /// When its age was nothing.
-    since: Timestamp,
+    /// How old it was when it was put.
+    age: Duration,
+    put: Timestamp,
+}
+
+impl<V> Kept<V> {
+    fn age(&self, now: Timestamp) -> Duration {
+        self.age.saturating_add(now.since(self.put))
+    }
 }
 
 /// Frees the room of what has expired. That it is not given any more does not depend on this.
@@ -48,7 +55,7 @@ struct Expiry(Arc<dyn Clock>);
 
 impl<V> moka::Expiry<Arc<str>, Kept<V>> for Expiry {
     fn expire_after_create(&self, _: &Arc<str>, kept: &Kept<V>, _: Instant) -> Option<Duration> {
-        let age = self.0.now().since(kept.since);
+        let age = kept.age(self.0.now());
         Some(kept.lifetime.total().saturating_sub(age))
     }
 
@@ -101,7 +108,7 @@ impl<V: Clone + Send + Sync + 'static> Local<V> {
         // The fence comes first: what is invalidated after it cannot be taken for older.
         let fence = self.fence(key);
         let entry = self.entries.get(key).map(|kept| Entry {
-            age: self.clock.now().since(kept.since),
+            age: kept.age(self.clock.now()),
             value: kept.value,
             lifetime: kept.lifetime,
             salt: kept.salt,
@@ -119,7 +126,8 @@ impl<V: Clone + Send + Sync + 'static> Local<V> {
 
     fn store(&self, key: &str, entry: Entry<V>, fence: Fence) -> bool {
         let kept = Kept {
-            since: self.clock.now() - entry.age,
+            age: entry.age,
+            put: self.clock.now(),
             value: entry.value,
             lifetime: entry.lifetime,
             salt: entry.salt,

@@ -131,7 +131,11 @@ impl Collect for Metrics {
         let sources = self.sources();
         for source in &sources {
             for status in Status::ALL {
-                let count = source.stats().answers.get(status as usize).map_or(0, Counter::get);
+                let count = source
+                    .stats()
+                    .answers
+                    .get(status as usize)
+                    .map_or(0, Counter::get);
                 visitor.value(&ANSWERS, &[source.name(), status.as_str()], count as f64);
             }
             let private = source.stats().private.get();

@@ -17,6 +17,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-api",
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-cache",
             "mainstay-state",
             "mainstay-store",
             "mainstay-policy",
@@ -29,6 +30,7 @@ pub(crate) const ROOMS: &[Room] = &[
         uses: &[
             "mainstay-host",
             "mainstay-mesh",
+            "mainstay-cache",
             "mainstay-state",
             "mainstay-policy",
             "mainstay-base",
@@ -43,6 +45,11 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "mainstay-mesh",
         uses: &["mainstay-policy", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-cache",
+        uses: &["mainstay-base"],
         tests_use: &[],
     },
     Room {
@@ -88,9 +95,16 @@ pub(crate) struct Fence {
 pub(crate) const FENCES: &[Fence] = &[
     Fence {
         dependencies: &["rustls", "rustls-native-certs", "tokio-rustls"],
-        only: &["mainstay-mesh", "mainstay-store"],
+        only: &["mainstay-mesh", "mainstay-store", "mainstay-cache"],
         in_tests: true,
-        reason: "only the mesh opens connections to apps and peers, and the store to its database, so only they need TLS",
+        reason: "only the mesh opens connections to apps and peers, the store to its database and the cache to its server, so \
+                 only they need TLS",
+    },
+    Fence {
+        dependencies: &["moka", "redis"],
+        only: &["mainstay-cache"],
+        in_tests: false,
+        reason: "only the cache keeps values that may be lost",
     },
     Fence {
         dependencies: &["lsm-tree", "tokio-postgres", "tokio-postgres-rustls"],
@@ -180,6 +194,11 @@ pub(crate) const PURITIES: &[Purity] = &[
         rooms: &["mainstay-state"],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire",
+    },
+    Purity {
+        rooms: &["mainstay-cache"],
+        free_of: &["hyper", "tonic"],
+        reason: "the cache judges requests and answers, and serves none",
     },
     Purity {
         rooms: &["mainstay-host"],

@@ -114,7 +114,9 @@ impl<T> Seat<T> {
 impl<T> Drop for Seat<T> {
     fn drop(&mut self) {
         if let Some(mut shard) = self.flights.shard(&self.key)
-            && shard.get(&self.key).is_some_and(|flight| flight.number == self.number)
+            && shard
+                .get(&self.key)
+                .is_some_and(|flight| flight.number == self.number)
         {
             shard.remove(&self.key);
         }

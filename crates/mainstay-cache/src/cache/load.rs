@@ -129,7 +129,9 @@ where
         };
         let stop = self.stop.clone();
         let (hand_over, _) = oneshot::channel();
-        let flight = self.clone().fly(seat, key.to_owned(), loader, hand_over, Purpose::Refresh);
+        let flight = self
+            .clone()
+            .fly(seat, key.to_owned(), loader, hand_over, Purpose::Refresh);
         self.tasks.spawn_on(
             async move {
                 let _permit = permit;
@@ -177,7 +179,8 @@ where
         let started = self.clock.now();
         let outcome = match tokio::time::timeout(self.load_timeout, loader()).await {
             Ok(Ok(Loaded::Value(value, lifetime))) => {
-                self.keep(&key, value.clone(), (lifetime, started), look.fence).await;
+                self.keep(&key, value.clone(), (lifetime, started), look.fence)
+                    .await;
                 Outcome::Loaded(value)
             }
             Ok(Ok(Loaded::Failure(value))) => {
@@ -217,7 +220,8 @@ where
         let started = self.clock.now();
         match loader().await {
             Ok(Loaded::Value(value, lifetime)) => {
-                self.keep(key, value.clone(), (lifetime, started), look.fence).await;
+                self.keep(key, value.clone(), (lifetime, started), look.fence)
+                    .await;
                 Ok(self.loaded(value))
             }
             Ok(Loaded::Failure(value)) => {
@@ -272,7 +276,11 @@ where
     }
 
     /// What is left when a load has failed: what is stale, else how it failed.
-    fn failed<P>(&self, look: &Look<V>, how: Result<V, CacheError<E>>) -> Result<Answer<V, P>, CacheError<E>> {
+    fn failed<P>(
+        &self,
+        look: &Look<V>,
+        how: Result<V, CacheError<E>>,
+    ) -> Result<Answer<V, P>, CacheError<E>> {
         match self.stale(look) {
             Some(stale) => Ok(stale),
             None => how.map(|value| self.loaded(value)),

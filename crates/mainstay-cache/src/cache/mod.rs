@@ -242,7 +242,9 @@ where
     pub async fn invalidate(&self, selection: Selection) -> Result<(), StoreError> {
         self.inner.stats.invalidations.increment();
         let store = self.inner.store.clone();
-        let done = self.inner.spawn(async move { store.invalidate(&selection).await });
+        let done = self
+            .inner
+            .spawn(async move { store.invalidate(&selection).await });
         // Nobody else stops it but the end of its runtime.
         let result = done.await.unwrap_or(Err(StoreError::Unavailable));
         if result.is_err() {

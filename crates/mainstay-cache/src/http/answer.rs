@@ -131,7 +131,9 @@ fn expires_in(headers: &HeaderMap) -> Option<Duration> {
     };
     headers.get(header::EXPIRES)?;
     let (expires, date) = (read(header::EXPIRES), read(header::DATE));
-    let left = expires.zip(date).and_then(|(expires, date)| expires.duration_since(date).ok());
+    let left = expires
+        .zip(date)
+        .and_then(|(expires, date)| expires.duration_since(date).ok());
     Some(left.unwrap_or_default())
 }
 

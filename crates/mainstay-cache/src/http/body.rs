@@ -37,7 +37,11 @@ impl<B> Resumed<B> {
 }
 
 /// Reads `body` to its end, unless it has more than `limit` bytes, takes longer than `patience`, or ends with trailers.
-pub(super) async fn collect<B>(mut body: B, limit: usize, patience: Duration) -> Result<Collected<B>, B::Error>
+pub(super) async fn collect<B>(
+    mut body: B,
+    limit: usize,
+    patience: Duration,
+) -> Result<Collected<B>, B::Error>
 where
     B: Body<Data = Bytes> + Unpin,
 {
@@ -110,7 +114,11 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        let read: usize = self.read.iter().filter_map(|frame| Some(frame.data_ref()?.len())).sum();
+        let read: usize = self
+            .read
+            .iter()
+            .filter_map(|frame| Some(frame.data_ref()?.len()))
+            .sum();
         let rest = self.rest.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower().saturating_add(read as u64));

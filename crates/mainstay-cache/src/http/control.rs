@@ -75,7 +75,10 @@ fn directives(list: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     list.split(is_separator).map(|directive| {
         let equals = directive.iter().position(|byte| *byte == b'=');
         let (name, argument) = directive.split_at(equals.unwrap_or(directive.len()));
-        (name.trim_ascii(), argument.get(1..).unwrap_or_default().trim_ascii())
+        (
+            name.trim_ascii(),
+            argument.get(1..).unwrap_or_default().trim_ascii(),
+        )
     })
 }
 
@@ -128,7 +131,14 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_none() {
-        for text in ["max-age", "max-age=", "max-age=-1", "max-age=1x", "max-age=+5", "max-age=\"5"] {
+        for text in [
+            "max-age",
+            "max-age=",
+            "max-age=-1",
+            "max-age=1x",
+            "max-age=+5",
+            "max-age=\"5",
+        ] {
             assert_eq!(control(&[text]).max_age, Some(Duration::ZERO), "{text}");
         }
         let huge = control(&["max-age=99999999999999999999999"]).max_age;

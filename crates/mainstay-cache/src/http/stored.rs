@@ -30,7 +30,11 @@ impl Stored {
     pub(super) fn new(head: Parts, body: Bytes) -> Self {
         let age_at_load = age_at_load(&head.headers);
         let mut headers = head.headers;
-        let dropped: Vec<_> = headers.keys().filter(|name| is_not_stored(name)).cloned().collect();
+        let dropped: Vec<_> = headers
+            .keys()
+            .filter(|name| is_not_stored(name))
+            .cloned()
+            .collect();
         for name in dropped {
             headers.remove(name);
         }

@@ -42,7 +42,9 @@ impl Link {
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let connecting = async {
-            let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+            let mut connection = client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
             redis::cmd("PING").query_async::<String>(&mut connection).await?;
             Ok::<_, RedisError>(connection)
         };

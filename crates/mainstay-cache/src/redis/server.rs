@@ -102,6 +102,8 @@ impl Redis {
     /// # Errors
     /// When the URL or the certificates cannot be used.
     pub fn open(options: RedisOptions) -> Result<Self, InvalidUrl> {
+        // The client takes the process's provider of cryptography. Where there is one already, it is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let invalid = |error: redis::RedisError| InvalidUrl(error.to_string());
         let info = options.url.as_str().into_connection_info().map_err(invalid)?;
         let address = info.addr().to_string();
@@ -197,7 +199,12 @@ impl Shared {
     /// Uses `link` no longer.
     fn withdraw(&self, link: &Arc<Link>) {
         let _pending = self.pending();
-        if self.link.load().as_ref().is_some_and(|present| Arc::ptr_eq(present, link)) {
+        if self
+            .link
+            .load()
+            .as_ref()
+            .is_some_and(|present| Arc::ptr_eq(present, link))
+        {
             self.link.store(None);
             self.connected.send_replace(false);
         }
@@ -256,7 +263,9 @@ impl Shared {
                 std::mem::take(&mut *pending)
             };
             for (index, invalidation) in due.iter().enumerate() {
-                let done = link.invalidate(&invalidation.names, &invalidation.selection).await;
+                let done = link
+                    .invalidate(&invalidation.names, &invalidation.selection)
+                    .await;
                 if let Err(failure) = done {
                     let mut pending = self.pending();
                     for left in due.into_iter().skip(index) {
