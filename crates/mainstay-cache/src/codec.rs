@@ -205,6 +205,19 @@ mod tests {
         );
     }
 
+    /// Bytes without their length.
+    struct Bare;
+
+    impl Codec<Bytes> for Bare {
+        fn encode(&self, value: &Bytes, writer: &mut Writer) {
+            writer.0.extend_from_slice(value);
+        }
+
+        fn decode(&self, reader: &mut Reader) -> Option<Bytes> {
+            reader.take(reader.0.len())
+        }
+    }
+
     proptest! {
         #[test]
         fn what_was_written_is_read(value: Vec<u8>, key: String, numbers: [u64; 4]) {
@@ -236,15 +249,6 @@ mod tests {
         fn fields_of_any_bytes_are_taken(bytes: Vec<u8>) {
             // A checksum that fits does not make what is inside fit.
             let envelope = Envelope { value: Bytes::from(bytes), ..envelope(Vec::new(), [1; 4]) };
-            struct Bare;
-            impl Codec<Bytes> for Bare {
-                fn encode(&self, value: &Bytes, writer: &mut Writer) {
-                    writer.0.extend_from_slice(value);
-                }
-                fn decode(&self, reader: &mut Reader) -> Option<Bytes> {
-                    reader.take(reader.0.len())
-                }
-            }
             let written = envelope.encode("k", &Bare);
             let _ = Envelope::<Bytes>::decode("k", written.into(), &Raw);
         }

@@ -15,10 +15,12 @@ const SHARDS: usize = 64;
 /// Outcomes on their way. Locks are held for a look at a table, and only by those who find nothing in the cache.
 #[derive(Debug)]
 pub(crate) struct Flights<T> {
-    shards: Box<[Mutex<HashMap<Arc<str>, Flight<T>>>]>,
+    shards: Box<[Mutex<Shard<T>>]>,
     hasher: RandomState,
     last_number: AtomicU64,
 }
+
+type Shard<T> = HashMap<Arc<str>, Flight<T>>;
 
 #[derive(Debug)]
 struct Flight<T> {
@@ -93,7 +95,7 @@ impl<T> Flights<T> {
         (seat, receiver)
     }
 
-    fn shard(&self, key: &Arc<str>) -> Option<MutexGuard<'_, HashMap<Arc<str>, Flight<T>>>> {
+    fn shard(&self, key: &Arc<str>) -> Option<MutexGuard<'_, Shard<T>>> {
         let shard = self.shards.get(self.hasher.hash_one(key) as usize % SHARDS)?;
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -5,7 +5,6 @@
 // These are assertions that tests run.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     missing_docs,
     reason = "tests, though compiled as a library for the tests of adapters"
 )]

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use ::http::response::Parts;
-use ::http::{HeaderMap, HeaderName, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::Rules;
 use super::control::{Control, seconds_of};
@@ -126,7 +126,7 @@ fn lifetime(declared: Lifetime, control: &Control, headers: &HeaderMap) -> Lifet
 /// `expires` seen from `date`, so that no clock of this machine is needed. What cannot be read has expired (RFC 9111, 5.3).
 fn expires_in(headers: &HeaderMap) -> Option<Duration> {
     let read = |name| -> Option<SystemTime> {
-        let value: &::http::HeaderValue = headers.get(name)?;
+        let value: &HeaderValue = headers.get(name)?;
         httpdate::parse_http_date(value.to_str().ok()?).ok()
     };
     headers.get(header::EXPIRES)?;
@@ -154,7 +154,7 @@ fn varies_as_declared(headers: &HeaderMap, declared: &[HeaderName]) -> bool {
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     kind.and_then(|kind| kind.get(..17))
         .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }

@@ -6,6 +6,10 @@ use ::http::{HeaderMap, HeaderName, header};
 
 /// What a request or an answer says. A directive with names of fields counts as one without: for the whole message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a directive that is there or not"
+)]
 pub(crate) struct Control {
     pub(crate) no_store: bool,
     pub(crate) no_cache: bool,

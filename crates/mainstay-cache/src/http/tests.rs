@@ -208,11 +208,14 @@ async fn a_status_decides() {
     }
 }
 
+/// The headers of an answer, and for how many seconds it is fresh and stale, or why it is not kept.
+type Case<'a> = (&'a [(&'a str, &'a str)], Result<(u64, u64), &'a str>);
+
 #[tokio::test]
 async fn headers_decide() {
     let full = Ok((TTL.as_secs(), STALE.as_secs()));
     let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-    let cases: &[(&[(&str, &str)], Result<(u64, u64), &str>)] = &[
+    let cases: &[Case<'_>] = &[
         (&[("cache-control", "public")], full),
         (&[("cache-control", "no-store")], Err("cache_control")),
         (&[("cache-control", "Private")], Err("cache_control")),

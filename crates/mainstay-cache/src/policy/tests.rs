@@ -2,23 +2,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn seconds(seconds: u64) -> Duration {
+const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 const LIFETIME: Lifetime = Lifetime {
-    ttl: seconds_const(30),
-    stale: seconds_const(300),
+    ttl: seconds(30),
+    stale: seconds(300),
 };
-
-const fn seconds_const(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
 
 #[test]
 fn an_entry_goes_through_its_ages() {
     let verdict = |age| judge(age, LIFETIME, Some(seconds(24)));
-    let nearly = |age: u64| seconds(age) - Duration::from_nanos(1);
+    let nearly = |age: u64| seconds(age).saturating_sub(Duration::from_nanos(1));
     assert_eq!(verdict(Duration::ZERO), Verdict::Fresh);
     assert_eq!(verdict(nearly(24)), Verdict::Fresh);
     assert_eq!(verdict(seconds(24)), Verdict::RefreshAhead);

@@ -26,6 +26,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) type Texts = Cache<Bytes, &'static str>;
 pub(crate) type Outcome<P = std::convert::Infallible> = Result<Answer<Bytes, P>, CacheError<&'static str>>;
 
+/// A load under way.
+type Load<P> = std::pin::Pin<Box<dyn Future<Output = Result<Loaded<Bytes, P>, &'static str>> + Send>>;
+
 /// A cache with a clock that is moved by hand.
 pub(crate) struct World {
     pub(crate) cache: Texts,
@@ -89,10 +92,7 @@ impl World {
         &self,
         gate: &Gate,
         loaded: Result<Loaded<Bytes, P>, &'static str>,
-    ) -> impl FnOnce()
-        -> std::pin::Pin<Box<dyn Future<Output = Result<Loaded<Bytes, P>, &'static str>> + Send>>
-    + Send
-    + use<P> {
+    ) -> impl FnOnce() -> Load<P> + Send + use<P> {
         let (loads, gate) = (self.loads.clone(), gate.clone());
         move || {
             loads.fetch_add(1, Ordering::SeqCst);
@@ -118,23 +118,23 @@ impl World {
     }
 
     /// The value of a metric, with its labels after the cache's name.
-    pub(crate) fn metric(&self, name: &str, label: Option<&str>) -> f64 {
+    pub(crate) fn metric(&self, name: &str, label: Option<&str>) -> u64 {
         metric(&self.metrics, name, label)
     }
 }
 
-pub(crate) fn metric(metrics: &Metrics, name: &str, label: Option<&str>) -> f64 {
-    struct Find<'a>(&'a str, Option<&'a str>, Option<f64>);
+pub(crate) fn metric(metrics: &Metrics, name: &str, label: Option<&str>) -> u64 {
+    struct Find<'a>(&'a str, Option<&'a str>, Option<u64>);
     impl Visitor for Find<'_> {
         fn value(&mut self, descriptor: &'static Descriptor, labels: &[&str], value: f64) {
             assert_eq!(labels.len(), descriptor.labels.len());
             if descriptor.name == self.0 && labels.get(1).copied() == self.1 {
-                self.2 = Some(value);
+                self.2 = Some(value as u64);
             }
         }
         fn histogram(&mut self, descriptor: &'static Descriptor, _: &[&str], histogram: &Histogram) {
             if descriptor.name == self.0 {
-                self.2 = Some(histogram.counts().iter().sum::<u64>() as f64);
+                self.2 = Some(histogram.counts().iter().sum());
             }
         }
     }
@@ -144,6 +144,7 @@ pub(crate) fn metric(metrics: &Metrics, name: &str, label: Option<&str>) -> f64 
 }
 
 /// A value that is good for the declared time.
+#[expect(clippy::unnecessary_wraps, reason = "as a loader gives it")]
 pub(crate) fn found<P>(text: &'static str) -> Result<Loaded<Bytes, P>, &'static str> {
     Ok(Loaded::Value(Bytes::from(text), settings().found()))
 }
@@ -178,5 +179,5 @@ pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
         }
     };
     let waited = tokio::time::timeout(PATIENCE, waiting).await;
-    waited.expect("it has not happened");
+    assert!(waited.is_ok(), "it has not happened");
 }

@@ -138,7 +138,7 @@ impl Server {
 
 pub(crate) async fn connected(redis: &Redis) {
     let waited = tokio::time::timeout(PATIENCE, redis.connected()).await;
-    waited.expect("the server cannot be used");
+    assert!(waited.is_ok(), "the server cannot be used");
 }
 
 impl Drop for Server {
