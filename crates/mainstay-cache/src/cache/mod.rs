@@ -203,25 +203,16 @@ where
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded<V, P>, E>> + Send + 'static,
     {
-        let look = self.inner.look(key).await;
-        match (look.verdict, look.entry) {
-            (Verdict::Fresh, Some(entry)) => Ok(self.inner.give(entry, Status::Hit)),
-            (Verdict::RefreshAhead, Some(entry)) => {
-                let begun = self.inner.refresh(key, look.fence, loader);
-                let status = if begun { Status::Refresh } else { Status::Hit };
-                Ok(self.inner.give(entry, status))
-            }
-            (verdict, entry) => {
-                let look = Look {
-                    entry,
-                    verdict,
-                    fence: look.fence,
-                    at: look.at,
-                };
-                // Boxed, so that a hit does not carry what a load needs.
-                Box::pin(self.inner.load(key, look, loader, Purpose::Miss)).await
-            }
-        }
+        let mut look = self.inner.look(key).await;
+        let is_fresh = look.verdict.is_fresh();
+        let Some(entry) = look.entry.take_if(|_| is_fresh) else {
+            // Boxed, so that a hit does not carry what a load needs.
+            return Box::pin(self.inner.load(key, look, loader, Purpose::Miss)).await;
+        };
+        let is_due = look.verdict == Verdict::RefreshAhead;
+        let refreshes = is_due && self.inner.refresh(key, look.fence, loader);
+        let status = if refreshes { Status::Refresh } else { Status::Hit };
+        Ok(self.inner.give(entry, status))
     }
 
     /// Loads even what is fresh, for a caller who wants no old answer. Otherwise as [`Cache::get_or_load`].

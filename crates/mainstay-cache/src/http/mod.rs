@@ -19,7 +19,7 @@ mod stored;
 
 use std::time::Duration;
 
-use ::http::{HeaderName, Response};
+use ::http::{HeaderName, Response, header};
 use bytes::Bytes;
 use mainstay_base::limits::MAX_BODY_BYTES;
 
@@ -79,7 +79,7 @@ impl Rules {
     where
         B: http_body::Body<Data = Bytes> + Unpin,
     {
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let judgement = judge(&head, self);
         if let Judgement::Private(reason) = judgement {
             let response = Response::from_parts(head, Resumed::untouched(body));
@@ -92,11 +92,14 @@ impl Rules {
                 return Ok((Loaded::Private(response), Some(reason)));
             }
         };
-        let stored = Stored::new(head, whole);
-        Ok(match judgement {
-            Judgement::Storable(lifetime) => (Loaded::Value(stored, lifetime), None),
-            Judgement::Failure | Judgement::Private(_) => (Loaded::Failure(stored), None),
-        })
+        let loaded = if let Judgement::Storable(lifetime) = judgement {
+            Loaded::Value(Stored::new(head, whole), lifetime)
+        } else {
+            // Others who wait get it too.
+            head.headers.remove(header::SET_COOKIE);
+            Loaded::Failure(Stored::new(head, whole))
+        };
+        Ok((loaded, None))
     }
 }
 

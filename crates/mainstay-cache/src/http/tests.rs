@@ -1,4 +1,3 @@
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -6,7 +5,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full};
 use proptest::prelude::*;
 
 use super::*;
@@ -515,11 +514,24 @@ proptest! {
     }
 }
 
-/// The stream of another crate, as the mesh's bodies are.
 #[tokio::test]
-async fn other_bodies_fit() {
-    let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from("a")))];
-    let body = StreamBody::new(futures_util::stream::iter(frames));
-    let (loaded, _) = rules().take(Response::new(body)).await.unwrap();
+async fn a_failure_that_others_get_too_sets_no_cookie() {
+    let failure = answer(503, &[("set-cookie", "a=b"), ("retry-after", "5")]);
+    let Ok((Loaded::Failure(stored), None)) = rules().take(failure).await else {
+        panic!("it was kept");
+    };
+    assert!(!stored.headers().contains_key(header::SET_COOKIE));
+    assert_eq!(stored.headers()[header::RETRY_AFTER], "5");
+}
+
+/// The mesh's bodies can be sent to another thread, but not shared.
+#[tokio::test]
+async fn a_body_need_not_be_shareable() {
+    const fn sendable<F: Future + Send>(future: F) -> F {
+        future
+    }
+    let rules = rules();
+    let body = Full::new(Bytes::from("a")).boxed_unsync();
+    let (loaded, _) = sendable(rules.take(Response::new(body))).await.unwrap();
     assert!(matches!(loaded, Loaded::Value(_, _)));
 }

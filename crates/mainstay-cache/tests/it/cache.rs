@@ -1,13 +1,17 @@
 //! The cache on a store in this process, with a clock that is moved by hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use mainstay_cache::{Answer, CacheError, Loaded, Selection, Status};
+use mainstay_base::Reply;
+use mainstay_cache::{
+    Answer, CacheError, CacheStore, Entry, Fence, Loaded, Local, Lookup, Selection, Status, StoreError, Usage,
+};
 use tokio::sync::oneshot;
 
+use crate::local::local;
 use crate::support::{Gate, NEGATIVE, Outcome, PATIENCE, STALE, TTL, World, found, settings, until, value};
 
 const ANSWERS: &str = "mainstay_cache_answers_total";
@@ -115,6 +119,65 @@ async fn many_callers_on_many_threads_make_one_load() {
         }
         assert_eq!(world.loads(), 1);
     }
+}
+
+/// A store whose next look waits, with its answer in hand.
+#[derive(Debug)]
+struct Slow {
+    store: Local<Bytes>,
+    gate: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl CacheStore<Bytes> for Slow {
+    fn get<'a>(&'a self, key: &'a str) -> Reply<'a, Lookup<Bytes>> {
+        let Some(gate) = self.gate.lock().unwrap().take() else {
+            return self.store.get(key);
+        };
+        Reply::waiting(async move {
+            let lookup = self.store.get(key).await;
+            gate.await.unwrap();
+            lookup
+        })
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a str,
+        entry: Entry<Bytes>,
+        fence: Fence,
+    ) -> Reply<'a, Result<bool, StoreError>> {
+        self.store.put(key, entry, fence)
+    }
+
+    fn invalidate<'a>(&'a self, selection: &'a Selection) -> Reply<'a, Result<(), StoreError>> {
+        self.store.invalidate(selection)
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.store.usage()
+    }
+}
+
+/// A caller that found nothing may come to load when another one has already done so.
+#[tokio::test]
+async fn a_late_caller_makes_no_second_load() {
+    let (open, gate) = oneshot::channel();
+    let world = World::with(|options| {
+        options.store = Arc::new(Slow {
+            store: local(1 << 20, Arc::default()),
+            gate: Mutex::new(Some(gate)),
+        });
+    });
+    let late = tokio::spawn({
+        let (cache, loader) = (world.cache.clone(), world.loader(&Gate::open(), shared("late")));
+        async move { cache.get_or_load("a", loader).await }
+    });
+    tokio::task::yield_now().await;
+    assert_eq!(value(world.get("a", found("1")).await), "1");
+    open.send(()).unwrap();
+    let late = late.await.unwrap().unwrap().shared();
+    assert_eq!((late.value, late.status), (Bytes::from("1"), Status::Hit));
+    assert_eq!(world.loads(), 1);
 }
 
 #[tokio::test]

@@ -319,8 +319,7 @@ async fn a_server_that_is_full_or_read_only_is_in_nobodys_way() {
 
 #[tokio::test]
 async fn a_password_is_needed_and_never_shown() {
-    let protected = |_: &std::path::Path| vec!["--port".to_owned(), "0".to_owned()];
-    let Some(server) = Server::start_with(protected).await else {
+    let Some(server) = Server::start_new().await else {
         return;
     };
     let mut client = server.client().await;
