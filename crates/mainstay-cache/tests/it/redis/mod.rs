@@ -15,6 +15,7 @@ use mainstay_cache::{
 };
 use rustix::process::Signal;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::support::{Outcome, Texts, found, metric, options, until, value};
 use server::{Server, connected};
@@ -199,6 +200,29 @@ async fn an_invalidation_that_failed_is_made_up_for() {
             "{selection:?}"
         );
     }
+}
+
+/// Without the server, who asks after an invalidation still does not join a load that began before it.
+#[tokio::test]
+async fn an_invalidation_counts_even_without_the_server() {
+    let options = RedisOptions::new("redis+unix:///nowhere/socket", "tests", Handle::current());
+    let process = Arc::new(Process::new(Redis::open(options).unwrap()));
+    let (begun, begins) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let early = tokio::spawn({
+        let process = process.clone();
+        let loader = move || async move {
+            begun.send(()).unwrap();
+            ended.await.unwrap();
+            found("old")
+        };
+        async move { process.cache.get_or_load("a", loader).await }
+    });
+    begins.await.unwrap();
+    process.forget().await.unwrap_err();
+    assert_eq!(value(process.get(found("new")).await), "new");
+    end.send(()).unwrap();
+    assert_eq!(value(early.await.unwrap()), "old");
 }
 
 #[tokio::test]
