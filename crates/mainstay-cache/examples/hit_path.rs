@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::Full;
 use mainstay_base::SystemClock;
@@ -39,9 +38,9 @@ fn main() {
     let edge = Edge::new(runtime.handle());
     let head = |index| {
         let request = Request::get(format!("/items/{index}?page=1"));
-        request.body(()).unwrap().into_parts().0
+        request.body(()).unwrap()
     };
-    let heads: Vec<Parts> = (0..KEYS).map(head).collect();
+    let heads: Vec<Request<()>> = (0..KEYS).map(head).collect();
     let keys: Vec<String> = heads.iter().map(|head| edge.plan(head).key).collect();
     runtime.block_on(async {
         for key in &keys {
@@ -88,7 +87,7 @@ impl Edge {
         }
     }
 
-    fn plan(&self, head: &Parts) -> mainstay_cache::http::Request {
+    fn plan(&self, head: &Request<()>) -> mainstay_cache::http::Request {
         match self.rules.plan(head) {
             Plan::Cached(request) => request,
             Plan::Pass(reason) => unreachable!("{reason:?}"),

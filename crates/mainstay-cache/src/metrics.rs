@@ -24,7 +24,7 @@ macro_rules! descriptors {
 
 descriptors! {
     ANSWERS = Counter "mainstay_cache_answers_total" ["cache", "result"]
-        "Answers by where they came from: hit, refresh (a hit that began a load in the background), stale, miss, private.";
+        "Answers by where they came from: hit, refresh (a hit that began a load in the background), stale, miss, private, bypass.";
     AGE = Histogram "mainstay_cache_answer_age_seconds" ["cache"]
         "Age of the answers that came from the cache.";
     LOADS = Counter "mainstay_cache_loads_total" ["cache", "cause"]
@@ -52,6 +52,7 @@ descriptors! {
 pub(crate) struct Stats {
     answers: [Counter; Status::ALL.len()],
     pub(crate) private: Counter,
+    pub(crate) bypassed: Counter,
     pub(crate) age: Histogram,
     misses: Counter,
     reloads: Counter,
@@ -138,8 +139,9 @@ impl Collect for Metrics {
                     .map_or(0, Counter::get);
                 visitor.value(&ANSWERS, &[source.name(), status.as_str()], count as f64);
             }
-            let private = source.stats().private.get();
-            visitor.value(&ANSWERS, &[source.name(), "private"], private as f64);
+            let (private, bypassed) = (&source.stats().private, &source.stats().bypassed);
+            visitor.value(&ANSWERS, &[source.name(), "private"], private.get() as f64);
+            visitor.value(&ANSWERS, &[source.name(), "bypass"], bypassed.get() as f64);
         }
         for source in &sources {
             visitor.histogram(&AGE, &[source.name()], &source.stats().age);

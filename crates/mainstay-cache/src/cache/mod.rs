@@ -249,8 +249,13 @@ where
         &self.inner.settings
     }
 
+    /// Counts a request that is none of the cache's business, see [`http`](crate::http).
+    pub(crate) fn bypassed(&self) {
+        self.inner.stats.bypassed.increment();
+    }
+
     /// Counts an answer that may not be stored, see [`http`](crate::http).
-    pub fn unstorable(&self, reason: Unstorable) {
+    pub(crate) fn unstorable(&self, reason: Unstorable) {
         self.inner.stats.unstorable(reason);
     }
 

@@ -34,6 +34,15 @@ impl<B> Resumed<B> {
             rest: body,
         }
     }
+
+    /// The body itself, if nothing of it was read.
+    pub(super) fn into_untouched(self) -> Result<B, Self> {
+        if self.read.is_empty() {
+            Ok(self.rest)
+        } else {
+            Err(self)
+        }
+    }
 }
 
 /// Reads `body` to its end, unless it has more than `limit` bytes, takes longer than `patience`, or ends with trailers.

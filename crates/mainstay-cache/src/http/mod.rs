@@ -1,11 +1,13 @@
 //! Calls over HTTP: which requests a declared cache of an edge may answer, and which answers it may keep (RFC 9111).
 //!
 //! ```text
-//!   request ── Rules::plan ──┬─ Plan::Pass ───────────────────────────────> call
-//!                            └─ Plan::Cached(Request) ── Cache::get_or_load(key, loader)
-//!                                                              │   loader: Request::prepare, call, Rules::take
-//!   answer <── Request::answer ── Stored, hit or miss ─────────┘
-//!          <── the callee's own, streamed ── Loaded::Private
+//!   CallCache::call(request, call)
+//!       │
+//!   Rules::plan ──┬─ Plan::Pass ─────────────────────────────────────> call ──> answer
+//!                 └─ Plan::Cached ── Cache::get_or_load(key, loader)
+//!                                        │   loader: Request::prepare, call, Rules::take
+//!   answer <── Request::answer ──────────┤   from the cache, or just loaded for all who waited
+//!   answer <── the callee's own body ────┘   Loaded::Private
 //! ```
 //!
 //! It is a shared cache in the terms of RFC 9111. It is stricter where a mistake would show one client's answer to another,
@@ -13,6 +15,7 @@
 
 mod answer;
 mod body;
+mod calls;
 mod control;
 mod request;
 mod stored;
@@ -29,6 +32,7 @@ use crate::settings::Settings;
 
 pub use answer::Unstorable;
 pub use body::Resumed;
+pub use calls::{CallCache, Served};
 pub use request::{Bypass, Plan, Request};
 pub use stored::{Stored, StoredCodec};
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ::http::request::Parts;
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request as HttpRequest, Response, StatusCode, header,
+};
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
 
@@ -64,25 +65,25 @@ pub(super) fn with_encoding(vary: &[HeaderName]) -> Vec<HeaderName> {
 
 impl Rules {
     /// Judges a request: its head, with the path that the callee will see.
-    pub fn plan(&self, request: &Parts) -> Plan {
+    pub fn plan<B>(&self, request: &HttpRequest<B>) -> Plan {
         match self.bypass(request) {
             Some(reason) => Plan::Pass(reason),
             None => Plan::Cached(Request {
                 key: self.key(request),
-                reload: wants_reload(&request.headers),
-                if_none_match: request.headers.get(header::IF_NONE_MATCH).cloned(),
+                reload: wants_reload(request.headers()),
+                if_none_match: request.headers().get(header::IF_NONE_MATCH).cloned(),
             }),
         }
     }
 
-    fn bypass(&self, request: &Parts) -> Option<Bypass> {
-        let headers = &request.headers;
+    fn bypass<B>(&self, request: &HttpRequest<B>) -> Option<Bypass> {
+        let headers = request.headers();
         let has = |names: &[HeaderName]| names.iter().any(|name| headers.contains_key(name));
         let is_undeclared = |name: &HeaderName| headers.contains_key(name) && !self.vary.contains(name);
         let has_length = headers
             .get(header::CONTENT_LENGTH)
             .is_some_and(|length| length != "0");
-        if !matches!(request.method, Method::GET | Method::HEAD) {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
             Some(Bypass::Method)
         } else if has_length || has(&[header::TRANSFER_ENCODING]) {
             Some(Bypass::Body)
@@ -102,15 +103,15 @@ impl Rules {
     }
 
     /// `target /path?query`, the method, and a hash of what varies, which may be secret.
-    fn key(&self, request: &Parts) -> String {
-        let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
+    fn key<B>(&self, request: &HttpRequest<B>) -> String {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let mut key = String::with_capacity(self.target.len() + path.len() + 8 + 2 * HASH_BYTES);
         key.push_str(&self.target);
         key.push(' ');
         key.push_str(path);
         key.push(SEPARATOR);
-        key.push_str(request.method.as_str());
-        let headers = &request.headers;
+        key.push_str(request.method().as_str());
+        let headers = request.headers();
         if self.vary.iter().any(|name| headers.contains_key(name)) {
             key.push(SEPARATOR);
             let hash = self.hash_of_varying(headers);

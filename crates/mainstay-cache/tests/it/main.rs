@@ -7,6 +7,7 @@
 )]
 
 mod cache;
+mod calls;
 mod local;
 mod races;
 mod redis;
