@@ -81,6 +81,7 @@ impl Edge {
                 clock,
                 runtime: runtime.clone(),
                 load_timeout: Duration::from_secs(1),
+                max_loads: 1_024,
                 max_refreshes: 16,
                 metrics: Metrics::default(),
             }),

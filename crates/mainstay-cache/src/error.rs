@@ -67,7 +67,7 @@ pub enum StoreError {
     /// What it holds under the key is damaged.
     #[error("the cache holds a damaged entry")]
     Damaged,
-    /// It cannot be written.
+    /// Larger than what the store takes.
     #[error("the value is too large to be cached: {0} bytes")]
     TooLarge(usize),
 }

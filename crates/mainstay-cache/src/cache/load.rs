@@ -67,7 +67,7 @@ where
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded<V, P>, E>> + Send + 'static,
     {
-        // Each round ends with somebody's load, which has a deadline; a further one only follows a runtime or loader that broke.
+        // Each round ends with somebody's load, which has a deadline; a further one only follows a load that was broken off.
         loop {
             match self.marks.get(key, self.clock.now()) {
                 Some(Mark::Private) => return self.load_alone(key, look, loader).await,
@@ -86,7 +86,13 @@ where
                     let mut outcome = seat.outcome();
                     let (hand_over, handed) = oneshot::channel();
                     let flight = self.clone().fly(seat, key.to_owned(), loader, hand_over, purpose);
-                    self.spawn(flight);
+                    match self.loads.clone().try_acquire_owned() {
+                        Ok(permit) => drop(self.spawn(async move {
+                            let _permit = permit;
+                            flight.await;
+                        })),
+                        Err(_) => flight.await,
+                    }
                     let outcome = outcome.wait_for(Option::is_some).await.ok();
                     return match outcome.and_then(|outcome| outcome.clone()) {
                         Some(Outcome::Private) => handed.await.map_or_else(

@@ -41,6 +41,9 @@ pub struct Options<V> {
     pub runtime: Handle,
     /// How long a load may take; then it has failed.
     pub load_timeout: Duration,
+    /// How many loads may be under way as tasks of their own, which outlive their callers; further ones end with their callers,
+    /// and another caller who waits takes over.
+    pub max_loads: usize,
     /// How many refreshes may be under way at a time; a further one is left to a later look.
     pub max_refreshes: usize,
     /// Where it is counted.
@@ -65,6 +68,7 @@ pub(crate) struct Inner<V, E> {
     load_timeout: Duration,
     flights: Arc<Flights<Outcome<V, E>>>,
     marks: Marks,
+    loads: Arc<Semaphore>,
     refreshes: Arc<Semaphore>,
     /// Every task of this cache.
     tasks: TaskTracker,
@@ -170,7 +174,8 @@ where
             load_timeout: options.load_timeout,
             flights: Arc::default(),
             marks: Marks::default(),
-            refreshes: Arc::new(Semaphore::new(options.max_refreshes.min(Semaphore::MAX_PERMITS))),
+            loads: permits(options.max_loads),
+            refreshes: permits(options.max_refreshes),
             tasks: TaskTracker::new(),
             stop: stop.clone(),
             stats: Stats::default(),
@@ -187,8 +192,8 @@ where
     /// Gives what is fresh; else loads it, once for all who ask for `key` at the same time.
     ///
     /// `loader` is called only if something has to be loaded: now, or in the background when a refresh is due. A load runs
-    /// on when its caller goes away, until it ends or has taken too long; when its runtime ends, one of those who wait takes
-    /// over with its own loader. When a load fails, what is stale is given, and for a second nobody tries again.
+    /// on when its caller goes away, until it ends or has taken too long. Where it cannot, because its runtime ends or because
+    /// there are too many, one of those who wait takes over with its own loader. When a load fails, what is stale is given, and for a second nobody tries again.
     ///
     /// Every load begins after the look that led to it, and never joins one that began before something that covers its key
     /// was invalidated: once [`Cache::invalidate`] has answered, nobody gets an older value.
@@ -268,6 +273,10 @@ where
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
     }
+}
+
+fn permits(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)))
 }
 
 impl<V: Clone + 'static, E> Inner<V, E> {

@@ -209,6 +209,26 @@ async fn a_caller_that_goes_away_strands_nobody() {
 }
 
 #[tokio::test]
+async fn loads_that_outlive_their_callers_are_bounded() {
+    let world = World::with(|options| options.max_loads = 1);
+    let (never, gate) = (Gate::closed(), Gate::closed());
+    let start = |key: &'static str, gate: &Gate| {
+        let (cache, loader) = (world.cache.clone(), world.loader(gate, shared("1")));
+        tokio::spawn(async move { cache.get_or_load(key, loader).await })
+    };
+    let outlives = start("other", &never);
+    until(|| world.loads() == 1).await;
+    outlives.abort();
+    let (first, second) = (start("a", &gate), start("a", &gate));
+    until(|| world.loads() == 2).await;
+    // The second one takes over when the first one goes away.
+    first.abort();
+    until(|| world.loads() == 3).await;
+    gate.let_through(1);
+    assert_eq!(value(second.await.unwrap()), "1");
+}
+
+#[tokio::test]
 async fn a_load_runs_on_when_all_callers_go_away() {
     let (world, gate) = (World::new(), Gate::closed());
     for caller in callers(&world, 3, &gate, &found("1")).await {

@@ -66,6 +66,7 @@ impl Edge {
             clock: clock.clone(),
             runtime: Handle::current(),
             load_timeout: PATIENCE,
+            max_loads: 4,
             max_refreshes: 4,
             metrics: metrics.clone(),
         });

@@ -35,6 +35,7 @@ fn cache(store: Arc<dyn CacheStore<Bytes>>) -> Numbers {
         clock: Arc::new(SystemClock::new()),
         runtime: Handle::current(),
         load_timeout: Duration::from_secs(5),
+        max_loads: 4,
         max_refreshes: 4,
         metrics: Metrics::default(),
     })

@@ -55,6 +55,7 @@ pub(crate) fn options(store: Arc<dyn CacheStore<Bytes>>, clock: Arc<ManualClock>
         clock,
         runtime: Handle::current(),
         load_timeout: PATIENCE,
+        max_loads: 100,
         max_refreshes: 2,
         metrics: Metrics::default(),
     }
