@@ -20,6 +20,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-configuration",
             "mainstay-lock",
             "mainstay-secrets",
+            "mainstay-cache",
             "mainstay-state",
             "mainstay-postgres",
             "mainstay-redis",
@@ -37,6 +38,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-configuration",
             "mainstay-lock",
             "mainstay-secrets",
+            "mainstay-cache",
             "mainstay-state",
             "mainstay-policy",
             "mainstay-base",
@@ -51,6 +53,11 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "mainstay-mesh",
         uses: &["mainstay-policy", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-cache",
+        uses: &["mainstay-base"],
         tests_use: &[],
     },
     Room {
@@ -130,11 +137,18 @@ pub(crate) const FENCES: &[Fence] = &[
             "mainstay-mesh",
             "mainstay-store",
             "mainstay-state",
+            "mainstay-cache",
             "mainstay-postgres",
             "mainstay-redis",
         ],
         in_tests: true,
         reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
+    },
+    Fence {
+        dependencies: &["moka"],
+        only: &["mainstay-cache"],
+        in_tests: false,
+        reason: "only the cache keeps values that may be lost",
     },
     Fence {
         dependencies: &["tokio-postgres", "tokio-postgres-rustls"],
@@ -144,7 +158,7 @@ pub(crate) const FENCES: &[Fence] = &[
     },
     Fence {
         dependencies: &["redis"],
-        only: &["mainstay-redis", "mainstay-state"],
+        only: &["mainstay-redis", "mainstay-state", "mainstay-cache"],
         in_tests: false,
         reason: "one place says how Redis is reached and what its errors mean",
     },
@@ -246,6 +260,11 @@ pub(crate) const PURITIES: &[Purity] = &[
         ],
         free_of: &["hyper", "http", "http-body", "tonic"],
         reason: "a building block knows no wire but that of its engines",
+    },
+    Purity {
+        rooms: &["mainstay-cache"],
+        free_of: &["hyper", "tonic"],
+        reason: "the cache judges requests and answers, and serves none",
     },
     Purity {
         rooms: &["mainstay-host"],
