@@ -1,5 +1,6 @@
 //! The Dapr API of one app: HTTP/1.1, h2c and gRPC on one port.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use ::http::{HeaderValue, Request, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use mainstay_base::AppId;
-use mainstay_mesh::{AppProtocol, Body, Caller, Mesh};
+use mainstay_cache::http::CallCache;
+use mainstay_mesh::{AppProtocol, Body, CallError, Caller, Mesh, Target};
 
 use crate::listener::{self, Handler};
 use crate::metrics::{Refusal, ServerKind};
@@ -27,6 +29,9 @@ pub type Shutdown = Arc<dyn Fn() + Send + Sync>;
 
 /// Whether the app takes traffic, asked by `GET /v1.0/healthz`.
 pub type Ready = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// The caches of an app's calls, by the name of who is called.
+pub type CallCaches = HashMap<String, CallCache<CallError>>;
 
 /// Settings of one app's API. All its replicas may share one.
 #[derive(Clone)]
@@ -45,6 +50,8 @@ pub struct AppServerOptions {
     pub metadata: AppMetadata,
     /// The building blocks it may use.
     pub blocks: Arc<Blocks>,
+    /// The caches of its calls, by the name of who is called.
+    pub caches: Arc<CallCaches>,
     /// Where the server counts.
     pub metrics: Metrics,
 }
@@ -105,6 +112,14 @@ impl App {
             subscriptions: Subscriptions::default(),
             options,
         })
+    }
+
+    /// The cache of calls of `target`, if there is one.
+    pub(crate) fn cache_of(&self, target: &Target) -> Option<&CallCache<CallError>> {
+        match target {
+            Target::Name(name) if !self.options.caches.is_empty() => self.options.caches.get(name),
+            _ => None,
+        }
     }
 
     /// Reads the body of a request whole; the answer to one that cannot be read.

@@ -71,6 +71,13 @@ fn invoke(app: &Arc<App>, mut request: Request<Body>) -> Step {
         let app = Arc::clone(app);
         return Step::run(async move { invoke_callback(&app, id, target, request).await });
     }
+    if let Some(cache) = app.cache_of(&target) {
+        let (invoker, cache) = (app.invoker.clone(), cache.clone());
+        return Step::run(async move {
+            let answer = invoker.call_cached(&cache, target, request).await;
+            answer.unwrap_or_else(|error| errors::invocation_failed(&id, &error))
+        });
+    }
     let call = app.invoker.to_call(target, request, Protocol::Http);
     let told = Told::Invocation(id);
     Step::Pass { call, told }

@@ -21,7 +21,7 @@ mod step;
 mod token;
 pub mod wire;
 
-pub use app::{AppMetadata, AppServerOptions, HealthCheck, Ready, Shutdown, serve_app};
+pub use app::{AppMetadata, AppServerOptions, CallCaches, HealthCheck, Ready, Shutdown, serve_app};
 pub use blocks::{About, Blocks, ConfigurationComponent, LockComponent, SecretComponent, StateComponent};
 pub use control::{ControlOptions, PROCESS_METRIC_TABLE, serve_control};
 pub use ingress::{IngressOptions, Route, serve_ingress};

@@ -10,9 +10,9 @@ use mainstay_base::{Deadline, Timestamp};
 use crate::headers::once;
 
 /// Milliseconds that are left when the request is sent.
-pub(crate) const DEADLINE_MS: HeaderName = HeaderName::from_static("mainstay-deadline-ms");
+pub const DEADLINE_MS: HeaderName = HeaderName::from_static("mainstay-deadline-ms");
 /// The same in gRPC's own words.
-pub(crate) const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+pub const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// The deadlines of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,7 @@ mod worker;
 
 pub use body::Body;
 pub use call::{Call, Protocol, Target};
+pub use deadline::{DEADLINE_MS, GRPC_TIMEOUT};
 pub use edge::Caller;
 pub use error::{CallError, Reason};
 pub use mesh::{Mesh, MeshOptions, StartError, TraceExport};

@@ -1,5 +1,6 @@
 //! Invocation: from HTTP or from a message, to an HTTP app, a gRPC app or an external service.
 
+mod cached;
 mod callback;
 mod headers;
 mod message;

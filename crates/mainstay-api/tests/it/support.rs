@@ -163,6 +163,7 @@ impl Front {
             }),
             metadata: AppMetadata::default(),
             blocks: Arc::new(Blocks::default()),
+            caches: Arc::default(),
             metrics: metrics.clone(),
         };
         change(&mut options);

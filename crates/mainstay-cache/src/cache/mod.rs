@@ -255,7 +255,7 @@ where
     }
 
     /// Counts a request that is none of the cache's business, see [`http`](crate::http).
-    pub(crate) fn bypassed(&self) {
+    pub fn bypassed(&self) {
         self.inner.stats.bypassed.increment();
     }
 

@@ -12,8 +12,8 @@ use std::marker::PhantomData;
 
 pub(crate) use dapr::{DaprTimeForm, GrpcCodesForm, HttpCodesForm};
 pub(crate) use values::{
-    AvailabilityForm, DurationForm, NameForm, PositiveDurationForm, ReplicasForm, Text, TextForm,
-    VariableForm,
+    AvailabilityForm, DurationForm, NameForm, PercentForm, PositiveDurationForm, ReplicasForm, SizeForm,
+    Text, TextForm, VariableForm,
 };
 
 /// A form of text. Its name is the `format` in the JSON schema.

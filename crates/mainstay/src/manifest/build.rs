@@ -1,5 +1,6 @@
 //! From the file to the model: fills in defaults, completes variables, reads env files.
 
+mod cache;
 mod supervision;
 
 use std::path::Path;
@@ -332,6 +333,10 @@ impl Builder<'_> {
                 priority: call.priority.map(priority),
                 per_request: call.per_request.unwrap_or(1),
                 parallel: call.parallel,
+                cache: call
+                    .cache
+                    .as_ref()
+                    .and_then(|cache| self.cache(&["apps", name.as_str(), "calls", &key, "cache"], cache)),
                 place: self.place(&["apps", name.as_str(), "calls", &key]),
             })
             .collect()

@@ -80,8 +80,29 @@ pub(crate) struct Call {
     pub(crate) per_request: u32,
     /// Whether it is made at the same time as the other parallel ones.
     pub(crate) parallel: bool,
+    /// Whether and how its answers are kept.
+    pub(crate) cache: Option<CachePlan>,
     /// Where it is written.
     pub(crate) place: Place,
+}
+
+/// How answers are kept.
+#[derive(Clone)]
+pub(crate) struct CachePlan {
+    /// For how long.
+    pub(crate) settings: mainstay_cache::Settings,
+    /// The URL of the Redis that keeps them; this process when absent. It may hold a password.
+    pub(crate) redis: Option<String>,
+}
+
+impl std::fmt::Debug for CachePlan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("CachePlan")
+            .field("settings", &self.settings)
+            .field("on_redis", &self.redis.is_some())
+            .finish()
+    }
 }
 
 /// A service that is called and not run.

@@ -64,6 +64,43 @@ impl Form for AvailabilityForm {
     }
 }
 
+/// `80%`: whole percents, up to 100.
+#[derive(Debug)]
+pub(crate) enum PercentForm {}
+
+impl Form for PercentForm {
+    type Value = u8;
+    const NAME: &'static str = "whole-percentage";
+    const EXAMPLES: &'static [&'static str] = &["80%"];
+
+    fn read(text: &str) -> Result<u8, String> {
+        let Some(number) = text.strip_suffix('%') else {
+            return Err(format!("`{text}` has no percent sign: write 80%"));
+        };
+        let number = number.parse().ok().filter(|number| *number <= 100);
+        number.ok_or_else(|| format!("`{text}` is not a whole percentage: write 0% to 100%"))
+    }
+}
+
+/// `64MiB`.
+#[derive(Debug)]
+pub(crate) enum SizeForm {}
+
+impl Form for SizeForm {
+    type Value = u64;
+    const NAME: &'static str = "size-in-bytes";
+    const EXAMPLES: &'static [&'static str] = &["64MiB", "512KiB"];
+
+    fn read(text: &str) -> Result<u64, String> {
+        let units = [("KiB", 1_u64 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let found = units.iter().find_map(|(unit, factor)| {
+            let number: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
+            number.checked_mul(*factor)
+        });
+        found.ok_or_else(|| format!("`{text}` is not a size: write a number and KiB, MiB or GiB, like 64MiB"))
+    }
+}
+
 /// `orders`.
 #[derive(Debug)]
 pub(crate) enum NameForm {}
