@@ -35,6 +35,7 @@ pub struct Stored {
     store: Arc<dyn Store>,
     layout: Layout,
     wall_clock: Arc<dyn WallClock>,
+    resolves_outcomes: bool,
 }
 
 impl Stored {
@@ -54,7 +55,17 @@ impl Stored {
             store,
             layout,
             wall_clock,
+            resolves_outcomes: true,
         })
+    }
+
+    /// The same, for a store that lives in this process: when it does not know an outcome, it takes no more writes until it
+    /// is opened again, so there is nobody to ask. The tokens that asking needs would only cost: every commit has to keep
+    /// one, which is two thirds more work for a small value.
+    #[must_use]
+    pub fn without_tokens(mut self) -> Self {
+        self.resolves_outcomes = false;
+        self
     }
 
     /// Adds the operations to a batch that the caller commits, so that they take effect together with what else is in it.
@@ -141,7 +152,12 @@ impl Stored {
         for _ in 0..MAX_ATTEMPTS {
             let mut batch = Batch::new();
             self.contribute(&operations, &mut batch).await?;
-            match resolve::commit(self.store.as_ref(), batch).await {
+            let committed = if self.resolves_outcomes {
+                resolve::commit(self.store.as_ref(), batch).await
+            } else {
+                self.store.commit(batch).await
+            };
+            match committed {
                 Ok(_) => return Ok(()),
                 // Whether it is a mismatch shows when it is decided again.
                 Err(CommitError::Conflict(_)) => {}

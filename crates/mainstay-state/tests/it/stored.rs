@@ -356,6 +356,21 @@ async fn an_outcome_gets_known_when_the_store_is_back() {
     }
 }
 
+#[tokio::test]
+async fn without_tokens_an_unknown_outcome_is_told_at_once() {
+    let subject = OnSimulated::new(Simulated::with_faults(1, Faults::default()));
+    let state = subject.state.clone().without_tokens();
+    subject.store.set_faults(Faults {
+        unknown: 1_000,
+        ..Faults::default()
+    });
+    let outcome = state.set(Set::new("k", "v")).await;
+    assert!(
+        matches!(outcome, Err(StateError::Commit(CommitError::UnknownOutcome(_)))),
+        "{outcome:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_outcome_that_stays_unknown_is_told() {
     let subject = OnSimulated::open().await;
