@@ -66,6 +66,7 @@ pub fn serve_control(
     let collectors = vec![
         Arc::new(process) as Arc<dyn Collect>,
         Arc::new(options.metrics.clone()),
+        Arc::new(options.metrics.caches().clone()),
         host.metrics(),
         mesh.metrics(),
     ];

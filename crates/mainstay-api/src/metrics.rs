@@ -116,6 +116,7 @@ struct Cells {
     servers: [PerServer; ServerKind::ALL.len()],
     /// In the order in which they were opened.
     components: Mutex<Vec<Meter>>,
+    caches: mainstay_cache::Metrics,
 }
 
 impl Metrics {
@@ -126,6 +127,11 @@ impl Metrics {
             counts.open.fetch_add(1, Ordering::Relaxed);
         }
         OpenConnection(self.clone(), server)
+    }
+
+    /// Where caches count.
+    pub fn caches(&self) -> &mainstay_cache::Metrics {
+        &self.0.caches
     }
 
     /// What counts the operations of a component.

@@ -1,6 +1,7 @@
 //! `mainstay run`: the main job.
 
 mod announce;
+mod caches;
 mod environment;
 mod holder;
 mod ports;

@@ -106,12 +106,12 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
             c.yaml:6:3: error M034: there is no component type `state.in-memori`
                 did you mean `state.in-memory`?
             c.yaml:12:3: warning M034: there is no component type `state.redis2`
-                known are `configuration.mainstay`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
+                known are `configuration.mainstay`, `configuration.postgres`, `configuration.postgresql`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
             c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
                 write v1
             c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
             c.yaml:32:3: error M034: there is no component type `lock.etcd`
-                known are `configuration.mainstay`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
+                known are `configuration.mainstay`, `configuration.postgres`, `configuration.postgresql`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
             c.yaml:44:3: error M018: there is a component `k` at c.yaml:38 already
                 apps use a component by its name: give each its own
         "#]],

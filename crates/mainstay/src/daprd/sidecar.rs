@@ -74,6 +74,7 @@ impl Sidecar {
             }),
             metadata: app_metadata(args, protocol, &resources),
             blocks: components.blocks(app.as_str()),
+            caches: Arc::default(),
             metrics,
         };
         let servers = open_all(args, &options, &mesh)?;

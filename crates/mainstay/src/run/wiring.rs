@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use mainstay_api::wire::{System, SystemApp};
 use mainstay_api::{
-    AppMetadata, AppServerOptions, AppToken, Blocks, ControlOptions, IngressOptions, Limits, Metrics, Ready,
-    Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
+    AppMetadata, AppServerOptions, AppToken, Blocks, CallCaches, ControlOptions, IngressOptions, Limits,
+    Metrics, Ready, Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
 };
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
@@ -22,6 +22,7 @@ use crate::components::{self, Opened, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
+use crate::run::caches::Caches;
 use crate::run::ports;
 use crate::run::surroundings::{AppSetup, LocalSurroundings};
 use crate::run::traffic;
@@ -54,6 +55,7 @@ pub(crate) struct Running {
     apps: Vec<Server>,
     control: Server,
     traffic: JoinHandle<()>,
+    caches: Caches,
     components: Opened,
     _lease: Lease,
 }
@@ -87,7 +89,9 @@ impl Running {
         let metrics = Metrics::default();
         let components = open_components(manifest, &lease, &metrics).await?;
         let mesh = start_mesh(settings.traces.clone())?;
-        mesh.configure(assembly::assemble(manifest).topology(manifest, app_token));
+        let assembly = assembly::assemble(manifest);
+        mesh.configure(assembly.topology(manifest, app_token));
+        let caches = Caches::open(manifest, &assembly, &metrics)?;
         let host = start_host(manifest, &listeners, settings, &mesh)?;
         let traffic = tokio::spawn(traffic::follow(host.watch(), mesh.clone()));
         let ingress = listeners
@@ -99,7 +103,9 @@ impl Running {
         for app in &manifest.apps {
             if let Some(api) = api_listeners.remove(app.id()) {
                 let blocks = components.blocks(app.id().as_str());
-                apps.push(open_api(api, app, manifest, blocks, (&metrics, &host, &mesh))?);
+                let caches = caches.of(app.id());
+                let parts = (blocks, caches);
+                apps.push(open_api(api, app, manifest, parts, (&metrics, &host, &mesh))?);
             }
         }
         let options = ControlOptions {
@@ -131,6 +137,7 @@ impl Running {
             apps,
             control,
             traffic,
+            caches,
             components,
             _lease: lease,
         })
@@ -148,6 +155,7 @@ impl Running {
         }
         self.traffic.abort();
         self.control.stop(LAST_REQUESTS).await;
+        self.caches.close().await;
         self.mesh.stop(LAST_SPANS).await;
         self.components.close().await;
     }
@@ -312,7 +320,7 @@ fn open_api(
     api: ApiListener,
     app: &App,
     manifest: &Manifest,
-    blocks: Arc<Blocks>,
+    (blocks, caches): (Arc<Blocks>, Arc<CallCaches>),
     (metrics, host, mesh): (&Metrics, &Handle, &Mesh),
 ) -> Result<Server, Failure> {
     let externals = manifest.externals.iter().map(|external| &external.name);
@@ -336,6 +344,7 @@ fn open_api(
             ..AppMetadata::default()
         },
         blocks,
+        caches,
         metrics: metrics.clone(),
     };
     serve_app(api.listener, options, mesh.clone()).map_err(|error| unserved(&error))
