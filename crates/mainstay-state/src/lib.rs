@@ -18,6 +18,7 @@ pub mod encryption;
 mod error;
 mod key;
 pub mod limits;
+mod listing;
 mod memory;
 mod port;
 pub mod query;
@@ -26,6 +27,7 @@ mod ttl;
 
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
+pub use listing::{KeyChange, KeyChanges, ListPage, ListedKey, Listing};
 pub use mainstay_base::rfc3339;
 pub use memory::{InMemory, Options as InMemoryOptions};
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
