@@ -10,4 +10,4 @@ pub(crate) mod state;
 use std::time::Duration;
 
 /// How long a component may take for one operation.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);

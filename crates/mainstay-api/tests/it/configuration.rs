@@ -31,6 +31,7 @@ impl Setup {
                 version: "v1".to_owned(),
             },
             store: Arc::new(settings.clone()),
+            stored: Some(settings.clone()),
         };
         let blocks = Arc::new(Blocks {
             configuration: BTreeMap::from([("configstore".to_owned(), component)]),

@@ -19,6 +19,7 @@ fn component(kind: &str, store: impl SecretStore) -> SecretComponent {
             version: "v1".to_owned(),
         },
         store: Arc::new(store),
+        stored: None,
     }
 }
 
