@@ -32,9 +32,13 @@ async fn a_change_reaches_an_app_that_subscribed() {
     let read = api.get("/v1.0/configuration/configstore?key=color").await.json();
     assert_eq!(read["color"]["value"], "blue");
     assert_eq!(system.succeeds(&["config", "get", "color"]).await, "blue");
-    let same = system.succeeds(&["config", "set", "color", "blue"]).await;
+    let same = system
+        .succeeds(&["config", "set", "color", "blue", "--by", "ada"])
+        .await;
     assert_eq!(same, "color: it was so already\n");
-    system.succeeds(&["config", "delete", "color"]).await;
+    system
+        .succeeds(&["config", "delete", "color", "--by", "ada"])
+        .await;
     watch.line_with("color deleted").await;
 }
 

@@ -10,6 +10,14 @@ from dapr.clients.grpc._response import UnlockResponseStatus
 from dapr.clients.health import DaprHealth
 
 
+class ShowToken(grpc.UnaryStreamClientInterceptor):
+    """Shows the token where the SDK forgets it: in calls whose answers stream, such as a subscription to settings."""
+
+    def intercept_unary_stream(self, continuation, details, request):
+        token = ("dapr-api-token", os.environ["DAPR_API_TOKEN"])
+        return continuation(details._replace(metadata=[*(details.metadata or []), token]), request)
+
+
 def same(actual, expected):
     assert actual == expected, f"{actual!r} is not {expected!r}"
 
@@ -55,7 +63,7 @@ def settings(client, store):
 
 def main():
     DaprHealth.wait_until_ready()
-    with DaprClient() as client:
+    with DaprClient(interceptors=[ShowToken()]) as client:
         for store in os.environ["LOCKS"].split(","):
             locks(client, store)
         for store in os.environ["SECRETS"].split(","):
