@@ -73,6 +73,8 @@ pub struct ConfigurationComponent {
     pub about: About,
     /// What it keeps.
     pub store: Arc<dyn ConfigurationStore>,
+    /// The same where it can be changed here: `configuration.mainstay`.
+    pub stored: Option<mainstay_configuration::Stored>,
 }
 
 /// A secret component.
@@ -82,6 +84,8 @@ pub struct SecretComponent {
     pub about: About,
     /// What it keeps.
     pub store: Arc<dyn SecretStore>,
+    /// The same where it can be changed here: `secretstores.mainstay`.
+    pub stored: Option<mainstay_secrets::Stored>,
 }
 
 /// A state component as one app sees it: with its own keys.

@@ -1,6 +1,8 @@
 //! The control API: status, logs, restart, stop, metrics; for the command line, scrapers and the dashboard.
 
+mod blocks;
 mod guard;
+mod lines;
 mod logs;
 mod process;
 mod prometheus;
@@ -23,7 +25,7 @@ pub(crate) use self::process::ProcessMetrics;
 use crate::listener::{self, Handler};
 use crate::metrics::{Refusal, ServerKind};
 use crate::wire::System;
-use crate::{AppToken, Limits, Metrics, Server, Shutdown, reply};
+use crate::{AppToken, Blocks, Limits, Metrics, Server, Shutdown, reply};
 
 /// Settings of the control API.
 #[derive(Clone)]
@@ -39,6 +41,8 @@ pub struct ControlOptions {
     /// Host names, besides `localhost` and plain addresses, under which it may be asked. A web page that points a name
     /// of its own at this address is refused.
     pub hosts: Vec<String>,
+    /// Every component that is open, whichever apps may use it.
+    pub blocks: Arc<Blocks>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
 }
@@ -105,7 +109,10 @@ impl Handler for Control {
             self.refuse(Refusal::Unauthorized);
             return unauthorized();
         }
-        self.answer(&request).await
+        match blocks::Asked::of(&request) {
+            Some(asked) => self.blocks(asked, request.map(Body::from)).await,
+            None => self.answer(&request).await,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod configuration;
 mod lock;
 pub(crate) mod path;
-mod query;
+pub(crate) mod query;
 pub(crate) mod route;
 mod secrets;
 mod state;

@@ -17,7 +17,7 @@ use crate::blocks::About;
 use crate::metrics::{Measured, Outcome};
 
 /// How long a component may take for one operation.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits for a component, but not for ever, and counts what becomes of it; `None` when it took too long.
 async fn measured<T, E>(

@@ -3,9 +3,15 @@
 //! Fields may be added; none is renamed, removed or given another unit. Units end the name. Times are milliseconds since
 //! 1970 in UTC.
 
+mod blocks;
 mod log;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::blocks::{
+    Component, Components, ConfigChange, ConfigChanged, ConfigContent, ConfigItem, ConfigRecord,
+    SecretChanged, SecretItem, SecretName, SecretsRewrapped, StateChange, StateItem, StateKey, StateValue,
+};
 
 #[cfg(test)]
 mod tests;

@@ -59,6 +59,11 @@ impl Secret {
         self.values.get(name)
     }
 
+    /// Gives it one more value, or another one under this name.
+    pub(crate) fn insert(&mut self, name: String, value: SecretText) {
+        self.values.insert(name, value);
+    }
+
     /// All of them, in the order of their names.
     pub fn values(&self) -> impl ExactSizeIterator<Item = (&str, &SecretText)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value))

@@ -5,7 +5,7 @@ use mainstay_store::{CommitError, ReadError};
 
 use crate::encryption::EncryptionError;
 use crate::key::InvalidKey;
-use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
+use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_WATCHED};
 use crate::query::QueryError;
 
 /// Why a component did not do what was asked. Unless said otherwise nothing was changed.
@@ -73,6 +73,15 @@ pub enum StateError {
     /// The stored form of the value is not known.
     #[error("the value of {0} was stored by a newer version or is damaged")]
     Unreadable(String),
+    /// The component cannot tell which keys it has.
+    #[error("this type of state store cannot list its keys")]
+    CannotList,
+    /// The component cannot tell when keys change.
+    #[error("this type of state store cannot be watched")]
+    CannotWatch,
+    /// So many keys cannot be watched together.
+    #[error("there are more than {MAX_WATCHED} keys to watch: name a longer prefix")]
+    TooManyWatched,
     /// The store did not commit; only after [`CommitError::UnknownOutcome`] may the change have been made.
     #[error("{0}")]
     Commit(#[from] CommitError),
@@ -92,12 +101,17 @@ impl StateError {
             Self::LargeValue { .. }
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
+            | Self::TooManyWatched
             | Self::Query(QueryError::TooManyValues | QueryError::TooBroad(_) | QueryError::TooLong { .. }) => {
                 ErrorKind::TooLarge
             }
             Self::Query(_) => ErrorKind::InvalidArgument,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
-            Self::Elsewhere | Self::QueryEncrypted | Self::QueryUnsupported => ErrorKind::Unimplemented,
+            Self::Elsewhere
+            | Self::QueryEncrypted
+            | Self::QueryUnsupported
+            | Self::CannotList
+            | Self::CannotWatch => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
@@ -117,6 +131,9 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::CannotList
+            | Self::CannotWatch
+            | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported => Fault::Caller,
             Self::Encryption(_) | Self::Full(_) | Self::Contended(_) | Self::Unreadable(_) => Fault::Runtime,
@@ -138,6 +155,9 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::CannotList
+            | Self::CannotWatch
+            | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported
             | Self::Encryption(_)

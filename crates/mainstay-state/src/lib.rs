@@ -23,6 +23,7 @@ mod error;
 pub mod fuzzing;
 mod key;
 pub mod limits;
+mod listing;
 mod memory;
 mod metadata;
 mod port;
@@ -34,6 +35,7 @@ mod ttl;
 
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
+pub use listing::{KeyChange, KeyChanges, ListPage, ListedKey, Listing};
 pub use mainstay_base::rfc3339;
 pub use mainstay_store::Condition;
 pub use memory::{InMemory, Options as InMemoryOptions};

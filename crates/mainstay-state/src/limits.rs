@@ -35,3 +35,9 @@ pub const MAX_SCANNED: usize = 200_000;
 
 /// Most bytes that a query finds, before it is cut into pages.
 pub const MAX_FOUND_BYTES: usize = 64 * 1_024 * 1_024;
+
+/// Most keys of one page of a list.
+pub const MAX_LISTED: usize = 1_000;
+
+/// Most keys that are watched together: who watches remembers each.
+pub const MAX_WATCHED: usize = 10_000;

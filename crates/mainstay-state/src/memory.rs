@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mainstay_store::{Reply, SystemWallClock, WallClock};
 
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
+use crate::listing::{Filling, ListPage, Listing};
 use crate::port::{
     Consistency, Etag, Features, Item, Operation, Set, StateStore, check_keys, check_operations,
 };
@@ -100,6 +102,26 @@ impl InMemory {
         Ok(selection.finish())
     }
 
+    fn list_now(&self, listing: &Listing) -> ListPage {
+        let now_ms = self.options.wall_clock.unix_ms();
+        let prefix = listing.prefix.as_str();
+        let start = match &listing.after {
+            Some(after) if after.as_str() >= prefix => Bound::Excluded(after.as_str()),
+            _ => Bound::Included(prefix),
+        };
+        let mut filling = Filling::new(listing);
+        let table = self.lock();
+        for (key, item) in table.items.range::<str, _>((start, Bound::Unbounded)) {
+            if !key.starts_with(prefix) {
+                break;
+            }
+            if !expired(item.expires_at_ms, now_ms) && !filling.offer(key.clone(), item.clone()) {
+                break;
+            }
+        }
+        filling.finish()
+    }
+
     fn transact_now(&self, operations: Vec<Operation>) -> Result<(), StateError> {
         check_operations(&operations, MAX_VALUE_BYTES)?;
         let now_ms = self.options.wall_clock.unix_ms();
@@ -151,6 +173,10 @@ impl StateStore for InMemory {
 
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         Reply::ready(self.query_now(query, prefix))
+    }
+
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::ready(Ok(self.list_now(listing)))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

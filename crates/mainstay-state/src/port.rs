@@ -4,11 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use mainstay_store::limits::MAX_BATCH_BYTES;
-use mainstay_store::{CommitError, Condition, InvalidBatch, Reply};
+use mainstay_store::{CommitError, Condition, InvalidBatch, Reply, Watch};
 
 use crate::error::StateError;
 use crate::key::check_full;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
+use crate::listing::{ListPage, Listing};
 use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
 
@@ -29,6 +30,8 @@ use crate::ttl::TimeToLive;
 /// 5. **Bytes.** What is read MUST be the bytes that were set, the empty ones included; deleting what does not exist MUST
 ///    succeed.
 /// 6. **Fresh.** A read that begins after a change was answered MUST see it when it asks for [`Consistency::Strong`].
+/// 7. **Listed.** A list MUST give every key that begins with its prefix and exists all the while, each once, in the order of
+///    their bytes, and no other. A component that cannot says [`StateError::CannotList`].
 ///
 /// # Cancel safety
 ///
@@ -46,6 +49,17 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
 
     /// Finds values among the keys that begin with `prefix`, which holds its separator, at one moment. Cancel safe.
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>>;
+
+    /// Which keys there are, without their values: for who operates a system. A page may be shorter than asked for although
+    /// there are more. Cancel safe.
+    fn list<'a>(&'a self, _: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::ready(Err(StateError::CannotList))
+    }
+
+    /// Says when keys that begin with `prefix` may have changed; see [`KeyChanges`](crate::KeyChanges) for which.
+    fn watch(&self, _prefix: &str) -> Result<Watch, StateError> {
+        Err(StateError::CannotWatch)
+    }
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>>;

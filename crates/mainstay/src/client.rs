@@ -1,11 +1,18 @@
 //! Commands that look at and steer a running system. They talk to its control API.
 
+mod component;
+pub(crate) mod config;
 mod control;
+mod lines;
 mod location;
 pub(crate) mod logs;
+mod path;
 pub(crate) mod restart;
+pub(crate) mod secret;
+pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod value;
 pub(crate) mod wait;
 
 use std::io::{self, Write as _};

@@ -1,22 +1,13 @@
 //! `GET /api/logs`: the output of everything that runs, one JSON object per line.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
-use http_body::Frame;
+use http::Response;
 use mainstay_base::AppId;
-use mainstay_host::{LogFilter, LogLine, LogStream};
+use mainstay_host::{LogFilter, LogStream};
 use mainstay_mesh::Body;
 
+use super::lines::{self, Lines};
 use crate::http::path::{self, Plus};
 use crate::{reply, wire};
-
-/// Lines that are ready are sent together up to about this size.
-const CHUNK_BYTES: usize = 16 * 1024;
 
 /// Reads `app=a&app=b&tail=N&follow=true`.
 ///
@@ -49,59 +40,13 @@ pub(super) fn filter(query: &str) -> Result<LogFilter, String> {
 
 /// Streams lines until the end; a client that goes away ends it.
 pub(super) fn answer(lines: LogStream) -> Response<Body> {
-    let content_type = HeaderValue::from_static("application/x-ndjson");
-    let mut response = reply::bytes(StatusCode::OK, content_type, Bytes::new());
-    *response.body_mut() = Body::boxed(LogBody {
-        next: Some(next(lines)),
-    });
-    response
+    lines::answer(lines)
 }
 
-type Next = Pin<Box<dyn Future<Output = (LogStream, Option<Arc<LogLine>>)> + Send>>;
-
-fn next(mut lines: LogStream) -> Next {
-    Box::pin(async move {
-        let line = lines.next().await;
-        (lines, line)
-    })
-}
-
-/// Log lines as a body. It takes the next line only when the client has taken the last, so it holds nothing.
-struct LogBody {
-    next: Option<Next>,
-}
-
-impl http_body::Body for LogBody {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let mut chunk = Vec::new();
-        while let Some(mut pending) = self.next.take() {
-            match pending.as_mut().poll(context) {
-                Poll::Ready((lines, Some(line))) => {
-                    self.next = Some(next(lines));
-                    chunk.extend_from_slice(&reply::json_bytes(&wire::LogLine::from(&*line)));
-                    chunk.push(b'\n');
-                    if chunk.len() >= CHUNK_BYTES {
-                        break;
-                    }
-                }
-                Poll::Ready((_, None)) => break,
-                Poll::Pending => {
-                    self.next = Some(pending);
-                    if chunk.is_empty() {
-                        return Poll::Pending;
-                    }
-                    break;
-                }
-            }
-        }
-        let frame = (!chunk.is_empty()).then(|| Ok(Frame::data(Bytes::from(chunk))));
-        Poll::Ready(frame)
+impl Lines for LogStream {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        let line = Self::next(self).await?;
+        Some(reply::json_bytes(&wire::LogLine::from(&*line)))
     }
 }
 

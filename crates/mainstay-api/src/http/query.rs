@@ -9,11 +9,11 @@ const METADATA: &str = "metadata.";
 
 /// The parameters of a query, decoded; what cannot be decoded is left out, as Go does.
 #[derive(Debug, Default)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// The parameters of the query of a request.
-    pub(super) fn of(query: Option<&str>) -> Self {
+    pub(crate) fn of(query: Option<&str>) -> Self {
         let Some(query) = query else {
             return Self::default();
         };
@@ -26,18 +26,25 @@ impl Parameters {
     }
 
     /// The first value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
     /// All values of a parameter.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let named = self.0.iter().filter(move |(key, _)| key == name);
         named.map(|(_, value)| value.as_str())
     }
 
+    /// The first parameter that is none of these; metadata is never one.
+    pub(crate) fn other_than(&self, known: &[&str]) -> Option<&str> {
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        let mut others = names.filter(|name| !known.contains(name) && !name.starts_with(METADATA));
+        others.next()
+    }
+
     /// The parameters `metadata.*`, the first value of each.
-    pub(super) fn metadata(&self) -> HashMap<String, String> {
+    pub(crate) fn metadata(&self) -> HashMap<String, String> {
         let mut metadata = HashMap::new();
         for (key, value) in &self.0 {
             if let Some(key) = key.strip_prefix(METADATA) {
@@ -65,6 +72,8 @@ mod tests {
         assert_eq!(parameters.all("key").collect::<Vec<_>>(), ["a b", "c"]);
         assert_eq!(parameters.get("consistency"), Some(""));
         assert_eq!(parameters.get("bad"), None);
+        assert_eq!(parameters.other_than(&["key"]), Some("consistency"));
+        assert_eq!(parameters.other_than(&["key", "consistency"]), None);
         assert_eq!(
             parameters.metadata(),
             HashMap::from([("x".to_owned(), "1".to_owned())])

@@ -254,3 +254,92 @@ fn problem() {
             }"#]],
     );
 }
+
+#[test]
+fn state_change() {
+    let item = |value: StateValue| StateItem {
+        key: "orders||1".into(),
+        value,
+        etag: "7".into(),
+        content_type: None,
+        expires_unix_ms: Some(1_700_000_000_000),
+    };
+    check(
+        &StateChange {
+            key: "orders||1".into(),
+            after: Some(item(StateValue::Value("{}".into()))),
+        },
+        &expect![[r#"
+            {
+              "key": "orders||1",
+              "after": {
+                "key": "orders||1",
+                "value": "{}",
+                "etag": "7",
+                "content_type": null,
+                "expires_unix_ms": 1700000000000
+              }
+            }"#]],
+    );
+    check(
+        &item(StateValue::ValueBase64("/w==".into())),
+        &expect![[r#"
+            {
+              "key": "orders||1",
+              "value_base64": "/w==",
+              "etag": "7",
+              "content_type": null,
+              "expires_unix_ms": 1700000000000
+            }"#]],
+    );
+}
+
+#[test]
+fn component() {
+    check(
+        &Component {
+            name: "statestore".into(),
+            kind: "state.mainstay".into(),
+            version: "v1".into(),
+        },
+        &expect![[r#"
+            {
+              "name": "statestore",
+              "type": "state.mainstay",
+              "version": "v1"
+            }"#]],
+    );
+}
+
+#[test]
+fn secret() {
+    let mut secret = SecretItem {
+        name: "db".into(),
+        parts: vec!["user".into()],
+        values: None,
+    };
+    check(
+        &secret,
+        &expect![[r#"
+            {
+              "name": "db",
+              "parts": [
+                "user"
+              ]
+            }"#]],
+    );
+    secret.values = Some([("user".to_owned(), "ada".to_owned())].into());
+    check(
+        &secret,
+        &expect![[r#"
+            {
+              "name": "db",
+              "parts": [
+                "user"
+              ],
+              "values": {
+                "user": "ada"
+              }
+            }"#]],
+    );
+}

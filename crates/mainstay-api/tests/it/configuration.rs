@@ -28,6 +28,7 @@ impl Setup {
         let component = ConfigurationComponent {
             about: about("configuration.mainstay"),
             store: Arc::new(settings.clone()),
+            stored: Some(settings.clone()),
         };
         let blocks = Arc::new(Blocks {
             configuration: BTreeMap::from([("configstore".to_owned(), component)]),

@@ -1,18 +1,20 @@
 //! The control API.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::Method;
 use mainstay_api::wire::{LogLine, Problem, Status, System, SystemApp};
-use mainstay_api::{AppToken, ControlOptions, Limits, Metrics, Server, serve_control};
+use mainstay_api::{AppToken, Blocks, ControlOptions, Limits, Metrics, Server, serve_control};
 use mainstay_base::ReplicaId;
 use mainstay_base::metric::Collect;
 use mainstay_host::{Handle, HostOptions, NetworkProbe, PrepareError, Prepared, Surroundings};
-use mainstay_mesh::Mesh;
+use mainstay_mesh::{Body, Mesh};
 
 use crate::support::{Answer, Callee, echo, listener, mesh, raw, request, send};
 
@@ -36,7 +38,7 @@ impl Surroundings for Nothing {
     }
 }
 
-struct Control {
+pub(crate) struct Control {
     server: Server,
     mesh: Mesh,
     host: Handle,
@@ -46,6 +48,11 @@ struct Control {
 
 impl Control {
     async fn start() -> Self {
+        Self::with(Arc::default()).await
+    }
+
+    /// The same with components.
+    pub(crate) async fn with(blocks: Arc<Blocks>) -> Self {
         let mesh = mesh(&[Callee::http("back", echo().await)], Vec::new());
         let host = mainstay_host::start(HostOptions::new(Vec::new()), Vec::new(), Arc::new(Nothing)).unwrap();
         let stops = Arc::new(AtomicUsize::new(0));
@@ -59,6 +66,7 @@ impl Control {
             }),
             system: Arc::new(system()),
             hosts: vec!["mainstay.internal".to_owned()],
+            blocks,
             metrics: metrics.clone(),
         };
         let server = serve_control(listener(), options, host.clone(), mesh.clone()).unwrap();
@@ -71,12 +79,27 @@ impl Control {
         }
     }
 
-    async fn ask(&self, method: Method, path: &str) -> Answer {
-        let headers = [("authorization", "Bearer secret")];
-        send(self.server.address(), request(method, path, &headers)).await
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Answer {
+        self.send(method, path, "").await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Stops what runs, and so the system.
+    pub(crate) fn stop_host(&self) {
+        self.host.stop();
+    }
+
+    /// Sends a request with a body.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: impl Into<Bytes>) -> Answer {
+        let headers = [("authorization", "Bearer secret")];
+        let request = request(method, path, &headers).map(|_| Body::full(body));
+        send(self.server.address(), request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path).await
     }
 }
@@ -116,6 +139,10 @@ async fn only_health_is_open() {
             "/api/logs",
             "/metrics",
             "/api/stop",
+            "/api/components",
+            "/api/state/statestore/keys",
+            "/api/config/configstore/keys/k/undo",
+            "/api/secrets/secretstore/names/s?reveal=true",
             "/nowhere",
             "/healthz/",
         ] {

@@ -16,6 +16,7 @@ fn component(kind: &str, store: impl SecretStore) -> SecretComponent {
     SecretComponent {
         about: about(kind),
         store: Arc::new(store),
+        stored: None,
     }
 }
 

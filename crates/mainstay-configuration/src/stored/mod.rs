@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use mainstay_store::{Reply, Scan, Store, Watch};
 
+pub use mainstay_store::Version;
+
 pub use self::change::{Change, Content};
 pub use self::history::Recorded;
 pub use self::layout::InvalidName;

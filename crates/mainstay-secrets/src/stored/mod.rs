@@ -25,6 +25,7 @@ pub use self::rewrap::Rewrapped;
 use crate::error::SecretsError;
 use crate::limits::{MAX_NAME_BYTES, MAX_SECRETS};
 use crate::port::{Features, Secret, SecretStore, check_name};
+use crate::text::SecretText;
 
 /// How often a change is decided anew because others changed the same secret meanwhile.
 const MAX_ATTEMPTS: usize = 16;
@@ -94,6 +95,39 @@ impl Stored {
         Ok(self.store.commit(batch).await?.version)
     }
 
+    /// Gives the secret `name` this value under `value_name` and leaves its others as they are; makes it when it does not exist.
+    /// Not cancel safe: it may be set or not.
+    pub async fn set_value(
+        &self,
+        name: &str,
+        value_name: &str,
+        value: SecretText,
+    ) -> Result<Version, SecretsError> {
+        check_name(name)?;
+        let key = self.key(name)?;
+        for _ in 0..MAX_ATTEMPTS {
+            let read = self.store.read(std::slice::from_ref(&key)).await?;
+            let found = read.values.into_iter().next().flatten();
+            let mut batch = Batch::new();
+            batch.require_version(key.clone(), found.as_ref().map(|found| found.version));
+            let mut secret = match found {
+                Some(found) => self.open(name, found)?,
+                None => Secret::default(),
+            };
+            secret.insert(value_name.to_owned(), value.clone());
+            let sealed = self
+                .keys
+                .seal(&self.context(name), &plain::encode(name, &secret)?)?;
+            batch.put(key.clone(), record(name, Version::ZERO, &sealed)?);
+            match self.store.commit(batch).await {
+                Ok(commit) => return Ok(commit.version),
+                Err(CommitError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(SecretsError::Contended(name.to_owned()))
+    }
+
     /// Removes a secret; whether it was there. Not cancel safe: it may be removed or not.
     pub async fn delete(&self, name: &str) -> Result<bool, SecretsError> {
         check_name(name)?;
@@ -132,6 +166,10 @@ impl Stored {
         let read = self.store.read(std::slice::from_ref(&key)).await?;
         let found = read.values.into_iter().next().flatten();
         let stored = found.ok_or_else(|| SecretsError::NotFound(name.to_owned()))?;
+        self.open(name, stored)
+    }
+
+    fn open(&self, name: &str, stored: mainstay_store::Stored) -> Result<Secret, SecretsError> {
         let (_, sealed) = parse_record(name, stored.value, stored.version)?;
         let plain = self.keys.open(&self.context(name), &sealed)?;
         plain::decode(name, &plain)

@@ -255,3 +255,44 @@ async fn exchanged_and_damaged_records_are_noticed() {
         assert!(secrets.check().await.is_err());
     }
 }
+
+#[tokio::test]
+async fn one_value_is_set_and_the_others_stay() {
+    let store = Simulated::new();
+    let secrets = on(&store, &["1"]);
+    secrets.set_value("db", "user", "ada".into()).await.unwrap();
+    let before = secrets.list().await.unwrap()[0].version;
+    let version = secrets.set_value("db", "password", "old".into()).await.unwrap();
+    assert!(version > before);
+    assert_eq!(secrets.list().await.unwrap()[0].version, version);
+    secrets.set_value("db", "password", "new".into()).await.unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let expected = vec![pair("password", "new"), pair("user", "ada")];
+    assert_eq!(exposed(&secrets, "db").await, Ok(expected));
+    secrets.set("db", &single("db", "all")).await.unwrap();
+    assert_eq!(exposed(&secrets, "db").await, Ok(vec![pair("db", "all")]));
+
+    let nameless = secrets.set_value("", "user", "ada".into()).await;
+    assert_eq!(nameless, Err(SecretsError::InvalidName(0)));
+    let others = on(&store, &["2"]).set_value("db", "user", "ada".into()).await;
+    assert!(
+        matches!(others, Err(SecretsError::UnknownKey { .. })),
+        "{others:?}"
+    );
+}
+
+#[tokio::test]
+async fn values_that_are_set_at_the_same_time_are_all_kept() {
+    let secrets = Arc::new(on(&Simulated::new(), &["1"]));
+    let names: Vec<String> = (0..8).map(|number| number.to_string()).collect();
+    let setting = names.iter().cloned().map(|name| {
+        let secrets = Arc::clone(&secrets);
+        tokio::spawn(async move { secrets.set_value("db", &name, "v".into()).await })
+    });
+    let setting: Vec<_> = setting.collect();
+    for set in setting {
+        set.await.unwrap().unwrap();
+    }
+    let kept = exposed(&secrets, "db").await.unwrap();
+    assert_eq!(kept.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), names);
+}

@@ -17,6 +17,7 @@ pub mod basics;
 pub mod concurrency;
 pub mod etags;
 pub mod limits;
+pub mod lists;
 pub mod queries;
 pub mod time;
 
@@ -85,6 +86,10 @@ macro_rules! conformance_suite {
             queries::pages_are_complete,
             queries::other_prefixes_are_not_found,
             queries::what_expired_is_not_found,
+            lists::keys_are_listed_in_their_order,
+            lists::every_page_is_listed,
+            lists::other_prefixes_are_not_listed,
+            lists::what_expired_is_not_listed,
             limits::the_largest_fit,
             limits::more_is_refused,
             concurrency::one_of_many_first_writes_wins,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mainstay_store::{Condition, Reply};
+use mainstay_store::{Condition, Reply, Watch};
 
 use super::Encryption;
 use crate::error::StateError;
+use crate::listing::{ListPage, Listing};
 use crate::port::{Consistency, Features, Item, Operation, StateStore, check_operations};
 use crate::query::{Query, QueryPage};
 
@@ -56,6 +57,14 @@ impl StateStore for Encrypted {
     /// Values cannot be found that cannot be read.
     fn query<'a>(&'a self, _: &'a Query, _: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         Reply::ready(Err(StateError::QueryEncrypted))
+    }
+
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        self.inner.list(listing)
+    }
+
+    fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
+        self.inner.watch(prefix)
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

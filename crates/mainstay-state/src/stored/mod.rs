@@ -8,7 +8,9 @@ mod sweep;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_store::{Batch, CommitError, Condition, Key, Reply, Scan, Store, SystemWallClock, WallClock};
+use mainstay_store::{
+    Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock, Watch,
+};
 
 pub use self::layout::InvalidName;
 use self::layout::Layout;
@@ -16,6 +18,7 @@ use self::plan::Found;
 pub use self::sweep::{Sweeper, Swept};
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
+use crate::listing::{Filling, ListPage, Listing};
 use crate::port::{
     Consistency, Features, Item, Operation, Requirement, StateStore, check_keys, check_operations,
 };
@@ -115,15 +118,7 @@ impl Stored {
         while let Some(current) = range {
             let page = snapshot.scan(&Scan::new(current).limit(QUERY_PAGE)).await?;
             for entry in page.entries {
-                let Some(name) = self.layout.parse_record(&entry.key) else {
-                    continue;
-                };
-                let stored = mainstay_store::Stored {
-                    value: entry.value,
-                    version: entry.version,
-                };
-                let item = layout::decode(&name, stored)?;
-                if !crate::expired(item.expires_at_ms, now_ms) {
+                if let Some((name, item)) = self.live(entry, now_ms)? {
                     selection.offer(&name, item)?;
                 }
             }
@@ -132,6 +127,43 @@ impl Stored {
             tokio::task::yield_now().await;
         }
         Ok(selection.finish())
+    }
+
+    async fn list_page(&self, listing: &Listing) -> Result<ListPage, StateError> {
+        let now_ms = self.wall_clock.unix_ms();
+        let mut filling = Filling::new(listing);
+        let records = self.layout.records(&listing.prefix);
+        let mut range = match &listing.after {
+            Some(after) => Some(records.after(&self.layout.record(after)?)),
+            None => Some(records),
+        };
+        while let Some(current) = range {
+            let page = self.store.scan(&Scan::new(current).limit(QUERY_PAGE)).await?;
+            for entry in page.entries {
+                if let Some((name, item)) = self.live(entry, now_ms)?
+                    && !filling.offer(name, item)
+                {
+                    return Ok(filling.finish());
+                }
+            }
+            range = page.rest;
+            tokio::task::yield_now().await;
+        }
+        Ok(filling.finish())
+    }
+
+    /// The value of a record, unless it has expired.
+    fn live(&self, entry: Entry, now_ms: u64) -> Result<Option<(String, Item)>, StateError> {
+        let Some(name) = self.layout.parse_record(&entry.key) else {
+            return Ok(None);
+        };
+        let stored = mainstay_store::Stored {
+            value: entry.value,
+            version: entry.version,
+        };
+        let item = layout::decode(&name, stored)?;
+        let live = !crate::expired(item.expires_at_ms, now_ms);
+        Ok(live.then_some((name, item)))
     }
 
     async fn commit(&self, operations: Vec<Operation>, conditions: Vec<Condition>) -> Result<(), StateError> {
@@ -178,6 +210,14 @@ impl StateStore for Stored {
 
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         Reply::waiting(self.select(query, prefix))
+    }
+
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::waiting(self.list_page(listing))
+    }
+
+    fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
+        Ok(self.store.watch(self.layout.records(prefix).start))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay_state::conformance::{ManualWallClock, Subject};
-use mainstay_state::{InMemory, InMemoryOptions, StateStore, conformance_suite};
+use mainstay_state::{InMemory, InMemoryOptions, Listing, StateError, StateStore, conformance_suite};
 
 pub(crate) struct Memory {
     clock: Arc<ManualWallClock>,
@@ -34,3 +34,11 @@ impl Subject for Memory {
 }
 
 conformance_suite!(Memory);
+
+#[tokio::test]
+async fn keys_can_be_listed_and_not_watched() {
+    let subject = Memory::open().await;
+    // The suite skips components that say they cannot list.
+    assert!(subject.state.list(&Listing::default()).await.is_ok());
+    assert_eq!(subject.state.watch("").unwrap_err(), StateError::CannotWatch);
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mainstay_state::conformance::{ManualWallClock, Subject};
 use mainstay_state::stored::{Sweeper, Swept};
 use mainstay_state::{
-    Concurrency, Consistency, Item, Operation, Set, StateError, StateStore, Stored, TimeToLive,
+    Concurrency, Consistency, Delete, Item, KeyChange, KeyChanges, Operation, Set, StateError, StateStore,
+    Stored, TimeToLive, limits,
 };
 use mainstay_store::embedded::{Embedded, Options};
 use mainstay_store::simulated::{Faults, Simulated, Step};
@@ -366,4 +367,67 @@ async fn an_outcome_that_stays_unknown_is_told() {
         "{outcome:?}"
     );
     assert!(subject.store.is_crashed());
+}
+
+async fn change(changes: &mut KeyChanges) -> (String, Option<String>) {
+    let next = tokio::time::timeout(Duration::from_secs(20), changes.next()).await;
+    let KeyChange { key, item } = next.unwrap().unwrap().unwrap();
+    (
+        key,
+        item.map(|item| String::from_utf8(item.value.to_vec()).unwrap()),
+    )
+}
+
+#[tokio::test]
+async fn changes_are_told_one_after_another() {
+    let subject = OnSimulated::open().await;
+    let set = async |key: &str, value: &'static str| subject.state.set(Set::new(key, value)).await.unwrap();
+    set("app||old", "1").await;
+    set("app||same", "1").await;
+    let mut changes = KeyChanges::of(subject.state(), "app||".to_owned()).await.unwrap();
+    set("other||key", "1").await;
+    set("app||new", "2").await;
+    let told = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+    assert_eq!(change(&mut changes).await, told("app||new", Some("2")));
+
+    // Together, they are told of in the order of their keys.
+    let both = vec![
+        Operation::Set(Set::new("app||new", "3")),
+        Operation::Delete(Delete::new("app||old")),
+    ];
+    subject.state.transact(both).await.unwrap();
+    assert_eq!(change(&mut changes).await, told("app||new", Some("3")));
+    assert_eq!(change(&mut changes).await, told("app||old", None));
+
+    subject.state.set(lasting("app||short", 1)).await.unwrap();
+    assert_eq!(change(&mut changes).await, told("app||short", Some("value")));
+    subject.clock.advance_ms(1_000);
+    subject.state.sweep().await.unwrap();
+    assert_eq!(change(&mut changes).await, told("app||short", None));
+}
+
+#[tokio::test]
+async fn no_more_are_watched_than_can_be_remembered() {
+    let subject = OnSimulated::open().await;
+    for part in 0..4 {
+        let sets = (0..=limits::MAX_WATCHED / 4).map(|number| Set::new(format!("{part}||{number}"), "1"));
+        subject.state.bulk_set(sets.collect()).await.unwrap();
+    }
+    let refused = KeyChanges::of(subject.state(), String::new()).await.unwrap_err();
+    assert_eq!(refused, StateError::TooManyWatched);
+    assert!(KeyChanges::of(subject.state(), "1||".to_owned()).await.is_ok());
+}
+
+#[tokio::test]
+async fn keys_can_be_listed_and_watched() {
+    // The suite skips components that say they cannot list.
+    let subject = OnSimulated::open().await;
+    assert!(
+        subject
+            .state
+            .list(&mainstay_state::Listing::default())
+            .await
+            .is_ok()
+    );
+    assert!(subject.state.watch("").is_ok());
 }

@@ -3,18 +3,21 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use mainstay_api::wire::{Problem, Status, System};
-use mainstay_base::limits::MAX_BODY_BYTES;
 use mainstay_mesh::{Body, client};
 use serde::de::DeserializeOwned;
 
 use crate::client::Location;
+use crate::client::lines::Lines;
 use crate::failure::Failure;
 
 /// How long an answer may take; a stream only has to begin within it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer, and longest line of one that goes on: the largest value of a state component, each byte of it escaped.
+pub(super) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// The control API of one running system.
 #[derive(Clone, Debug)]
@@ -61,8 +64,18 @@ impl Control {
 
     /// Reads an answer whose body is one JSON value.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.exchange(Method::GET, path, Vec::new()).await
+    }
+
+    /// Sends a body and reads an answer whose body is one JSON value.
+    pub(crate) async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Result<T, Failure> {
         let answer = async {
-            let response = self.open(Method::GET, path).await?;
+            let response = self.open(method, path, body).await?;
             self.collect(response).await
         };
         let bytes = self.in_time(answer).await?;
@@ -76,23 +89,28 @@ impl Control {
     }
 
     async fn post(&self, path: &str) -> Result<(), Failure> {
-        let answer = async { self.open(Method::POST, path).await.map(drop) };
+        self.send(Method::POST, path, Vec::new()).await
+    }
+
+    /// Sends a body and waits until it was taken.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Vec<u8>) -> Result<(), Failure> {
+        let answer = async { self.open(method, path, body).await.map(drop) };
         self.in_time(answer).await
     }
 
-    /// Opens an answer whose body goes on (`/api/logs`).
-    pub(crate) async fn stream(&self, path: &str) -> Result<Body, Failure> {
-        let response = self.in_time(self.open(Method::GET, path)).await?;
-        Ok(response.into_body())
+    /// Opens an answer that goes on, such as `/api/logs`.
+    pub(super) async fn lines(&self, path: &str) -> Result<Lines, Failure> {
+        let response = self.in_time(self.open(Method::GET, path, Vec::new())).await?;
+        Ok(Lines::new(response.into_body()))
     }
 
-    async fn open(&self, method: Method, path: &str) -> Result<Response<Body>, Failure> {
+    async fn open(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Response<Body>, Failure> {
         let request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.address.to_string())
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
-            .body(Body::empty())
+            .body(Body::full(body))
             .map_err(|error| Failure::refused(format!("cannot ask for {path}: {error}")))?;
         let response = client::send(self.address, request)
             .await
@@ -103,6 +121,7 @@ impl Control {
         let status = response.status();
         let body = self.collect(response).await?;
         Err(match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if is_wrong_usage(status) => Failure::usage(problem.message),
             Ok(problem) => Failure::refused(problem.message),
             Err(_) => Failure::refused(format!(
                 "the control API at {} answered {path} with {status}",
@@ -112,7 +131,7 @@ impl Control {
     }
 
     async fn collect(&self, response: Response<Body>) -> Result<Vec<u8>, Failure> {
-        let collected = http_body_util::Limited::new(response.into_body(), MAX_BODY_BYTES)
+        let collected = http_body_util::Limited::new(response.into_body(), MAX_ANSWER_BYTES)
             .collect()
             .await
             .map_err(|error| {
@@ -139,4 +158,9 @@ impl Control {
             self.address
         ))
     }
+}
+
+/// Whether asking for the very same again cannot help.
+fn is_wrong_usage(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE)
 }

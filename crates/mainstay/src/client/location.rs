@@ -12,10 +12,10 @@ use crate::failure::Failure;
 pub(crate) struct Location {
     /// Folder of the manifest, or the manifest itself; by default the current folder or the nearest one above it where
     /// a system runs
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Data directory of the system, where `run` was given another than .mainstay beside the manifest
-    #[arg(long, value_name = "DIR", conflicts_with = "dir")]
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "dir")]
     pub(crate) data_dir: Option<PathBuf>,
 }
 

@@ -51,24 +51,27 @@ impl ConfigurationPlan {
         }
     }
 
-    /// Opens it.
+    /// Opens it. What can be changed here is given as itself too.
     pub(super) async fn open(
         &self,
         name: &str,
         store: Option<&Arc<dyn Store>>,
         secrets: &Secrets<'_>,
-    ) -> Result<Arc<dyn ConfigurationStore>, String> {
+    ) -> Result<(Arc<dyn ConfigurationStore>, Option<Stored>), String> {
         match self {
             Self::Postgres(settings, table) => {
                 let postgres = postgres::connect(settings, secrets).await?;
                 let open = OnPostgres::open(postgres, table.clone()).await;
-                Ok(Arc::new(open.map_err(|error| error.to_string())?))
+                Ok((Arc::new(open.map_err(|error| error.to_string())?), None))
             }
-            Self::Redis(settings) => Ok(Arc::new(OnRedis::new(redis::connect(settings, secrets).await?))),
+            Self::Redis(settings) => {
+                let redis = redis::connect(settings, secrets).await?;
+                Ok((Arc::new(OnRedis::new(redis)), None))
+            }
             Self::Stored => {
                 let store = store.ok_or("there is no store")?;
                 let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
-                Ok(Arc::new(stored))
+                Ok((Arc::new(stored.clone()), Some(stored)))
             }
         }
     }

@@ -109,8 +109,8 @@ impl Opened {
         let (store, secrets) = (self.store.as_ref(), Secrets(&self.components));
         Ok(match &one.plan {
             Plan::Configuration(plan) => {
-                let store = plan.open(&one.name, store, &secrets).await?;
-                Component::Configuration(ConfigurationComponent { about, store })
+                let (store, stored) = plan.open(&one.name, store, &secrets).await?;
+                Component::Configuration(ConfigurationComponent { about, store, stored })
             }
             Plan::Locks(plan) => {
                 let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
@@ -123,8 +123,8 @@ impl Opened {
                     dir: around.dir,
                     data_dir: around.data_dir,
                 };
-                let store = plan.open(&one.name, store, folders, &secrets).await?;
-                Component::Secrets(SecretComponent { about, store })
+                let (store, stored) = plan.open(&one.name, store, folders, &secrets).await?;
+                Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
                 let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
@@ -141,8 +141,17 @@ impl Opened {
 
     /// What an app may use.
     pub(crate) fn blocks(&self, app: &str) -> Arc<Blocks> {
+        self.blocks_of(|planned| planned.is_for(app))
+    }
+
+    /// Everything, for who operates the system.
+    pub(crate) fn all_blocks(&self) -> Arc<Blocks> {
+        self.blocks_of(|_| true)
+    }
+
+    fn blocks_of(&self, are_meant: impl Fn(&Planned) -> bool) -> Arc<Blocks> {
         let mut blocks = Blocks::default();
-        for (planned, component) in self.components.iter().filter(|(planned, _)| planned.is_for(app)) {
+        for (planned, component) in self.components.iter().filter(|(planned, _)| are_meant(planned)) {
             let name = planned.name.clone();
             match component {
                 Component::Configuration(one) => drop(blocks.configuration.insert(name, one.clone())),

@@ -95,23 +95,23 @@ impl SecretPlan {
         }
     }
 
-    /// Opens it. Reads small files, at the start of the system.
+    /// Opens it. Reads small files, at the start of the system. What can be changed here is given as itself too.
     pub(super) async fn open(
         &self,
         name: &str,
         store: Option<&Arc<dyn Store>>,
         folders: Folders<'_>,
         secrets: &Secrets<'_>,
-    ) -> Result<Arc<dyn SecretStore>, String> {
+    ) -> Result<(Arc<dyn SecretStore>, Option<Stored>), String> {
         match self {
-            Self::Environment { prefix } => Ok(Arc::new(Environment::of_process(prefix))),
+            Self::Environment { prefix } => Ok((Arc::new(Environment::of_process(prefix)), None)),
             Self::File(options) => {
                 let options = file::Options {
                     path: folders.dir.join(&options.path),
                     ..options.clone()
                 };
                 let file = LocalFile::open(&options).map_err(|error| error.to_string())?;
-                Ok(Arc::new(file))
+                Ok((Arc::new(file), None))
             }
             Self::Stored(keys) => {
                 let keys = keys.read(folders, secrets).await?;
@@ -119,7 +119,7 @@ impl SecretPlan {
                 let stored = Stored::new(Arc::clone(store), name, keys).map_err(|error| error.to_string())?;
                 // A wrong key is told now, and not when an app asks.
                 stored.check().await.map_err(|error| error.to_string())?;
-                Ok(Arc::new(stored))
+                Ok((Arc::new(stored.clone()), Some(stored)))
             }
         }
     }

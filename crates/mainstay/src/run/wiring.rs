@@ -114,6 +114,7 @@ impl Running {
             shutdown: stop,
             system: Arc::clone(&system),
             hosts: Vec::new(),
+            blocks: components.all_blocks(),
             metrics,
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())

@@ -10,11 +10,14 @@ async fn without_a_running_system_the_error_says_where_it_looked_and_what_to_do(
     std::fs::write(&manifest, "apps: {}").expect("a manifest");
     let data_dir = folder.path().join(".mainstay");
     for (command, dir) in [
-        ("status", path),
-        ("logs", path),
-        ("stop", manifest.to_str().expect("text")),
+        (&["status"][..], path),
+        (&["logs"], path),
+        (&["state", "list"], path),
+        (&["config", "get", "k"], path),
+        (&["secret", "list"], path),
+        (&["stop"], manifest.to_str().expect("text")),
     ] {
-        let output = run(&[command, "--dir", dir], &[]).await;
+        let output = run(&[command, &["--dir", dir]].concat(), &[]).await;
         assert_eq!(output.code, 1, "{output:?}");
         assert_eq!(output.stdout, "");
         assert!(
@@ -72,7 +75,7 @@ async fn completion_scripts_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = run(&["completion", shell], &[]).await;
         assert_eq!(output.code, 0, "{output:?}");
-        for word in ["restart", "dir"] {
+        for word in ["restart", "dir", "rewrap", "history"] {
             assert!(output.stdout.contains(word), "{shell}");
         }
     }

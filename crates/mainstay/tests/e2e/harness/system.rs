@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt as _;
 
 use super::metrics::Metrics;
 use super::process::Process;
@@ -78,6 +79,13 @@ impl System {
         let arguments = self.located(arguments);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         run(&arguments, &self.env).await
+    }
+
+    /// The same with this on its standard input.
+    pub async fn feed(&self, arguments: &[&str], input: &[u8]) -> Output {
+        let arguments = self.located(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run_with_input(&arguments, &self.env, input).await
     }
 
     /// Runs a command that has to go well, and gives what it printed.
@@ -303,6 +311,29 @@ pub async fn run(arguments: &[&str], env: &[(String, String)]) -> Output {
     let output = within(&arguments.join(" "), command.kill_on_drop(true).output())
         .await
         .expect("the program starts");
+    ended(output)
+}
+
+/// Runs the binary to its end with this on its standard input.
+async fn run_with_input(arguments: &[&str], env: &[(String, String)], input: &[u8]) -> Output {
+    let mut command = tokio::process::Command::from(command(arguments, env));
+    command
+        .kill_on_drop(true)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    let writing = async move {
+        // A program that refuses its arguments reads nothing.
+        let _ = stdin.write_all(input).await;
+    };
+    let running = async { tokio::join!(writing, child.wait_with_output()).1 };
+    let output = within(&arguments.join(" "), running).await;
+    ended(output.expect("the program ends"))
+}
+
+fn ended(output: std::process::Output) -> Output {
     Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

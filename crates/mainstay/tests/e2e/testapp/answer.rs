@@ -12,7 +12,8 @@
 //! | `events=3&every=10ms` | server-sent events |
 //!
 //! Paths with a meaning: `/env` answers with the environment, `/healthz` with the status last set by
-//! `/set-health?status=`, `/call?to=orders&path=/x?status=503` calls through the Dapr API and passes the answer on.
+//! `/set-health?status=`, `/call?to=orders&path=/x?status=503` calls through the Dapr API and passes the answer on,
+//! `/configuration/…` prints what the app is told of its settings.
 
 use std::collections::HashMap;
 use std::future::pending;
@@ -30,7 +31,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::json;
 
 use crate::faulty::Fault;
-use crate::{grpc, websocket};
+use crate::{grpc, print_line, websocket};
 
 /// A body that may break off.
 pub(crate) type AnswerBody = BoxBody<Bytes, io::Error>;
@@ -62,6 +63,7 @@ impl App {
                 return empty(200);
             }
             "/call" => return call(&query, &request).await,
+            path if path.starts_with("/configuration/") => return told(request).await,
             _ => {}
         }
         if websocket::is_upgrade(&request) {
@@ -120,6 +122,21 @@ pub(crate) fn instance() -> String {
         .find_map(|pair| pair.strip_prefix("service.instance.id="))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// Prints what Mainstay tells the app by itself.
+async fn told(request: Request<Incoming>) -> Response<AnswerBody> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else {
+        return empty(400);
+    };
+    let body = body.to_bytes();
+    print_line(&format!(
+        "told {}: {}",
+        head.uri.path(),
+        String::from_utf8_lossy(&body)
+    ));
+    empty(200)
 }
 
 /// Tells what arrived.
