@@ -33,7 +33,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use self::change::{Change, Refusal};
-pub use self::options::{InvalidTableName, Options, TableName};
+pub use self::options::{InvalidTableName, METADATA_NAMES, Options, TableName};
 use self::pool::{NoConnection, Pool};
 use self::table::Names;
 use crate::error::StateError;

@@ -10,7 +10,8 @@ use crate::metadata::{InvalidMetadata, Reader, Span, Unit};
 /// How Dapr's client prepares statements; here nothing is prepared for more than one call.
 const WITHOUT_EFFECT: &[&str] = &["queryExecMode"];
 
-const KNOWN: &[&str] = &[
+/// The names of the metadata that [`Options::parse`] reads or knows to be without effect.
+pub const METADATA_NAMES: &[&str] = &[
     "cleanupInterval",
     "cleanupIntervalInSeconds",
     "connectionMaxIdleTime",
@@ -115,7 +116,7 @@ impl Options {
     pub fn parse<'a>(
         metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<InvalidMetadata>> {
-        let mut reader = Reader::new(metadata, KNOWN);
+        let mut reader = Reader::new(metadata, METADATA_NAMES);
         for (name, reason) in [
             (
                 "useAWSIAM",

@@ -24,7 +24,7 @@ use ::redis::{Cmd, Value};
 use mainstay_store::{CommitError, ReadError, Reply};
 
 use self::connection::{Failure, Link};
-pub use self::options::{Options, Tls};
+pub use self::options::{METADATA_NAMES, Options, Tls};
 use self::script::{Script, Strange};
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;

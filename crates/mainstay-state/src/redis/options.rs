@@ -20,7 +20,8 @@ const WITHOUT_EFFECT: &[&str] = &[
     "writeTimeout",
 ];
 
-const KNOWN: &[&str] = &[
+/// The names of the metadata that [`Options::parse`] reads or knows to be without effect.
+pub const METADATA_NAMES: &[&str] = &[
     "caCert",
     "clientCert",
     "clientKey",
@@ -121,7 +122,7 @@ impl Options {
     pub fn parse<'a>(
         metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Vec<InvalidMetadata>> {
-        let mut reader = Reader::new(metadata, KNOWN);
+        let mut reader = Reader::new(metadata, METADATA_NAMES);
         refuse_unsupported(&mut reader);
         let (host, port) = read_address(&mut reader);
         let mut options = Self::new(host, port);

@@ -10,7 +10,7 @@ use crate::document::did_you_mean;
 use crate::resources::Component;
 
 /// Every type, by its name.
-const KINDS: [(&str, Kind); 12] = [
+const KINDS: [(&str, Kind); 15] = [
     (
         "configuration.mainstay",
         Kind::Configuration(Configuration::Stored),
@@ -32,6 +32,10 @@ const KINDS: [(&str, Kind); 12] = [
     ("secretstores.mainstay", Kind::Secrets(Secrets::Stored)),
     ("state.in-memory", Kind::State(State::InMemory)),
     ("state.mainstay", Kind::State(State::Stored)),
+    // The first is what it is called.
+    ("state.postgresql", Kind::State(State::Postgres)),
+    ("state.postgres", Kind::State(State::Postgres)),
+    ("state.redis", Kind::State(State::Redis)),
 ];
 
 /// The component of each building block that is there without a file.

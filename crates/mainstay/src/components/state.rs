@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
 use mainstay_state::stored::Sweeper;
-use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore, Stored};
+use mainstay_state::{
+    InMemory, InMemoryOptions, InvalidMetadata, KeyPrefix, StateStore, Stored, postgresql, redis,
+};
 use mainstay_store::Store;
 
+use super::engine::{EngineSettings, Metadata};
 use super::opened::Secrets;
 use super::settings::Settings;
 use crate::resources::{Setting, SettingValue};
@@ -19,16 +22,27 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Engine {
     InMemory,
+    Postgres,
+    Redis,
     Stored,
 }
 
 /// A state component that can be opened.
 #[derive(Clone, Debug)]
 pub(super) struct StatePlan {
-    engine: Engine,
+    place: Place,
     pub(super) prefix: KeyPrefix,
     /// The key that seals and opens, and one that only opens.
     keys: Option<(Key, Option<Key>)>,
+}
+
+/// Where values are.
+#[derive(Clone, Debug)]
+enum Place {
+    InMemory,
+    Postgres(EngineSettings),
+    Redis(EngineSettings),
+    Stored,
 }
 
 /// A key for encryption: what it is called, and where it is.
@@ -42,7 +56,7 @@ impl StatePlan {
     /// On the system's store, with Dapr's defaults.
     pub(super) fn stored() -> Self {
         Self {
-            engine: Engine::Stored,
+            place: Place::Stored,
             prefix: KeyPrefix::default(),
             keys: None,
         }
@@ -71,6 +85,7 @@ impl StatePlan {
                 return None;
             }
         };
+        let place = Place::read(engine, settings)?;
         settings.unused(&[
             "actorStateStore",
             "outboxPublishPubsub",
@@ -78,7 +93,7 @@ impl StatePlan {
             "outboxPubsub",
             "outboxDiscardWhenMissingState",
         ]);
-        Some(Self { engine, prefix, keys })
+        Some(Self { place, prefix, keys })
     }
 
     /// Opens it.
@@ -88,15 +103,7 @@ impl StatePlan {
         store: Option<&Arc<dyn Store>>,
         secrets: &Secrets<'_>,
     ) -> Result<(Arc<dyn StateStore>, Option<Sweeper>), String> {
-        let (values, sweeper): (Arc<dyn StateStore>, _) = match self.engine {
-            Engine::InMemory => (Arc::new(InMemory::new(InMemoryOptions::default())), None),
-            Engine::Stored => {
-                let store = store.ok_or("there is no store")?;
-                let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
-                let sweeper = Sweeper::start(stored.clone(), SWEEP_INTERVAL);
-                (Arc::new(stored), Some(sweeper))
-            }
-        };
+        let (values, sweeper) = self.place.open(name, store, secrets).await?;
         let store: Arc<dyn StateStore> = match &self.keys {
             None => values,
             Some((primary, secondary)) => {
@@ -110,6 +117,77 @@ impl StatePlan {
         };
         Ok((store, sweeper))
     }
+}
+
+impl Place {
+    fn read(engine: Engine, settings: &mut Settings<'_>) -> Option<Self> {
+        Some(match engine {
+            Engine::InMemory => Self::InMemory,
+            Engine::Postgres => Self::Postgres(EngineSettings::read(
+                settings,
+                postgresql::METADATA_NAMES,
+                |metadata| postgres_options(metadata).map(drop),
+            )?),
+            Engine::Redis => Self::Redis(EngineSettings::read(
+                settings,
+                redis::METADATA_NAMES,
+                |metadata| redis_options(metadata).map(drop),
+            )?),
+            Engine::Stored => Self::Stored,
+        })
+    }
+
+    async fn open(
+        &self,
+        name: &str,
+        store: Option<&Arc<dyn Store>>,
+        secrets: &Secrets<'_>,
+    ) -> Result<(Arc<dyn StateStore>, Option<Sweeper>), String> {
+        match self {
+            Self::InMemory => Ok((Arc::new(InMemory::new(InMemoryOptions::default())), None)),
+            Self::Postgres(settings) => {
+                let options = postgres_options(&settings.resolve(secrets).await?)?;
+                let state = postgresql::Postgresql::new(&options).map_err(|error| error.to_string())?;
+                state.connect().await.map_err(|error| error.to_string())?;
+                let sweeper = options
+                    .cleanup_interval
+                    .map(|interval| state.start_sweeper(interval));
+                Ok((Arc::new(state), sweeper))
+            }
+            Self::Redis(settings) => {
+                let options = redis_options(&settings.resolve(secrets).await?)?;
+                let state = redis::Redis::new(&options).map_err(|error| error.to_string())?;
+                state.connect().await.map_err(|error| error.to_string())?;
+                Ok((Arc::new(state), None))
+            }
+            Self::Stored => {
+                let store = store.ok_or("there is no store")?;
+                let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
+                let sweeper = Sweeper::start(stored.clone(), SWEEP_INTERVAL);
+                Ok((Arc::new(stored), Some(sweeper)))
+            }
+        }
+    }
+}
+
+fn postgres_options(metadata: &Metadata) -> Result<postgresql::Options, String> {
+    postgresql::Options::parse(pairs(metadata)).map_err(|mistakes| told(&mistakes))
+}
+
+fn redis_options(metadata: &Metadata) -> Result<redis::Options, String> {
+    redis::Options::parse(pairs(metadata)).map_err(|mistakes| told(&mistakes))
+}
+
+fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
+    metadata
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+}
+
+/// All that is wrong, in one line.
+fn told(mistakes: &[InvalidMetadata]) -> String {
+    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    told.join("; ")
 }
 
 impl Key {

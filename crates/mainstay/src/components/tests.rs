@@ -44,7 +44,7 @@ fn without_files_a_system_has_one_component_of_each_block() {
         Home::System,
         "",
         expect![[r#"
-            statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
+            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -73,7 +73,7 @@ scopes: [orders, mail]
         Home::Sidecar,
         &file,
         expect![[r#"
-            mine state.in-memory v1 ["orders", "mail"] State(StatePlan { engine: InMemory, prefix: Constant("orders"), keys: Some((Key { name: "aes", value: Secret(vault/aes) }, Some(Key { name: "secondaryEncryptionKey", value: Text(…) }))) })
+            mine state.in-memory v1 ["orders", "mail"] State(StatePlan { place: InMemory, prefix: Constant("orders"), keys: Some((Key { name: "aes", value: Secret(vault/aes) }, Some(Key { name: "secondaryEncryptionKey", value: Text(…) }))) })
             c.yaml:13:5: note M032: `actorStateStore` of the component `mine` is not used yet
         "#]],
     );
@@ -96,8 +96,8 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
         Home::System,
         &file,
         expect![[r#"
-            k state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            l state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            k state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            l state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -106,12 +106,12 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
             c.yaml:6:3: error M034: there is no component type `state.in-memori`
                 did you mean `state.in-memory`?
             c.yaml:12:3: warning M034: there is no component type `state.redis2`
-                known are `configuration.mainstay`, `configuration.postgres`, `configuration.postgresql`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
+                did you mean `state.redis`?
             c.yaml:19:3: error M010: `state.in-memory` has no version `v9`
                 write v1
             c.yaml:26:3: note M032: the component `d` is not used: there is no `pubsub.kafka` yet
             c.yaml:32:3: error M034: there is no component type `lock.etcd`
-                known are `configuration.mainstay`, `configuration.postgres`, `configuration.postgresql`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`
+                known are `configuration.mainstay`, `configuration.postgres`, `configuration.postgresql`, `configuration.redis`, `lock.in-memory`, `lock.mainstay`, `lock.redis`, `secretstores.local.env`, `secretstores.local.file`, `secretstores.mainstay`, `state.in-memory`, `state.mainstay`, `state.postgresql`, `state.postgres`, `state.redis`
             c.yaml:44:3: error M018: there is a component `k` at c.yaml:38 already
                 apps use a component by its name: give each its own
         "#]],
@@ -162,10 +162,10 @@ fn settings_that_cannot_be_are_told_with_their_place() {
         Home::System,
         &file,
         expect![[r#"
-            g state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            h state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            i state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
-            j state.in-memory v1 [] State(StatePlan { engine: InMemory, prefix: App, keys: None })
+            g state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            h state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            i state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            j state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -231,17 +231,67 @@ auth: { secretStore: file }
         Home::System,
         &file,
         expect![[r#"
-        locks lock.redis v1 [] Locks(LockPlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: None })
-        file secretstores.local.file v1 [] Secrets(File(Options { path: "secrets.json", nested_separator: ".", multi_valued: true }))
-        env secretstores.local.env v1 [] Secrets(Environment { prefix: "APP_" })
-        statestore state.mainstay v1 [] State(StatePlan { engine: Stored, prefix: App, keys: None })
-        configstore configuration.mainstay v1 [] Configuration(Stored)
-        c.yaml:17:3: error M009: `redisHost` is `a:b`: write host:port
-        c.yaml:35:3: error M009: `secretsFile` is missing: name the file
-        c.yaml:52:5: error M009: there is a `key` and a `keyFile`
-            keep one of them
-    "#]],
+            locks lock.redis v1 [] Locks(LockPlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: None })
+            file secretstores.local.file v1 [] Secrets(File(Options { path: "secrets.json", nested_separator: ".", multi_valued: true }))
+            env secretstores.local.env v1 [] Secrets(Environment { prefix: "APP_" })
+            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None })
+            configstore configuration.mainstay v1 [] Configuration(Stored)
+            c.yaml:17:3: error M009: `redisHost` is `a:b`: write host:port
+            c.yaml:35:3: error M009: `secretsFile` is missing: name the file
+            c.yaml:52:5: error M009: there is a `key` and a `keyFile`
+                keep one of them
+        "#]],
     );
+}
+
+#[test]
+fn state_is_kept_on_engines() {
+    let file = [
+        component(
+            "cache",
+            "state.redis",
+            "  metadata:
+  - { name: redisHost, value: 'localhost:6379' }
+  - { name: redisPassword, secretKeyRef: { name: redis, key: password } }
+  - { name: poolSize, value: '20' }
+  - { name: keyPrefix, value: name }
+  - { name: redishots, value: x }
+auth: { secretStore: file }
+",
+        ),
+        component(
+            "table",
+            "state.postgresql",
+            "  version: v2
+  metadata:
+  - { name: connectionString, secretKeyRef: { name: db } }
+  - { name: tablePrefix, value: shop_ }
+auth: { secretStore: file }
+",
+        ),
+        component(
+            "old",
+            "state.postgres",
+            "  metadata:\n  - { name: connectionString, value: 'host=localhost password=hunter2' }\n  - { name: actorStateStore, value: 'true' }\n",
+        ),
+        component(
+            "wrong",
+            "state.redis",
+            "  metadata:\n  - { name: redisHost, value: 'a:b' }\n  - { name: failover, value: 'true' }\n",
+        ),
+        component("nowhere", "state.postgresql", ""),
+    ]
+    .concat();
+    check(Home::Sidecar, &file, expect![[r#"
+        cache state.redis v1 [] State(StatePlan { place: Redis(EngineSettings([Setting { name: "poolSize", value: Text(…), place: Place { file: "c.yaml", line: 10, column: 5 } }, Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: Name, keys: None })
+        table state.postgresql v2 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Secret(file/db), place: Place { file: "c.yaml", line: 22, column: 5 } }, Setting { name: "tablePrefix", value: Text(…), place: Place { file: "c.yaml", line: 23, column: 5 } }])), prefix: App, keys: None })
+        old state.postgresql v1 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Text(…), place: Place { file: "c.yaml", line: 32, column: 5 } }])), prefix: App, keys: None })
+        c.yaml:12:5: warning M006: `redishots` means nothing to `state.redis`
+            did you mean `redisHost`?
+        c.yaml:33:5: note M032: `actorStateStore` of the component `old` is not used yet
+        c.yaml:39:3: error M009: `failover` is not supported: name the primary itself in redisHost, not a sentinel; `redisHost` is not valid: write one host, or host:port
+        c.yaml:48:3: error M009: `connectionString` is missing
+    "#]]);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! State: on every component and every store, with official SDKs, over the death of Mainstay.
 
 mod durability;
+mod engines;
 mod sdk;
 
-/// Component files: one of each kind.
+/// Component files: one of each kind that needs no server.
 const COMPONENTS: &str = "\
 apiVersion: dapr.io/v1alpha1
 kind: Component

@@ -4,13 +4,14 @@ use dapr::Client;
 use dapr::client::{ClientOptions, TonicClientWithAuth};
 use dapr::dapr::proto::common::v1::{Etag, StateItem};
 
-use super::{COMPONENTS, STORES, WITHOUT_QUERY};
+use super::engines::{Engines, without_query};
 use crate::harness::System;
 use crate::sdk::{all_is_well, program};
 use crate::tools;
 
 /// A system whose only app runs a program to its end.
 async fn runs(language: &str, name: &str, node_path: &str) {
+    let engines = Engines::start().await;
     let manifest = format!(
         r#"
 resources: resources
@@ -19,14 +20,14 @@ apps:
   keeper: {{ command: [testapp] }}
   caller:
     command: ["{language}", "{program}"]
-    env: {{ STORES: "{STORES}", WITHOUT_QUERY: "{WITHOUT_QUERY}", DAPR_HEALTH_TIMEOUT: 30, NODE_PATH: "{node_path}" }}
+    env: {{ STORES: "{stores}", WITHOUT_QUERY: "{without_query}", DAPR_HEALTH_TIMEOUT: 30, NODE_PATH: "{node_path}" }}
     restart: never
 "#,
         program = program(name).display(),
+        stores = engines.stores(),
+        without_query = without_query(),
     );
-    let system = System::with(&manifest)
-        .file("resources/state.yaml", COMPONENTS)
-        .launch();
+    let system = engines.add_to(System::with(&manifest)).launch();
     all_is_well(&system, &["caller"]).await;
 }
 
@@ -59,12 +60,12 @@ fn item(key: &str, value: &str) -> StateItem {
 
 #[tokio::test]
 async fn the_rust_sdk_keeps_state() {
-    let system = System::with("resources: resources\napps: { app: { command: [testapp], ingress: {} } }")
-        .file("resources/state.yaml", COMPONENTS)
-        .start()
-        .await;
+    let engines = Engines::start().await;
+    let system = System::with("resources: resources\napps: { app: { command: [testapp], ingress: {} } }");
+    let system = engines.add_to(system).start().await;
     let mut client = connect(&system).await;
-    for store in STORES.split(',') {
+    let (stores, without_query) = (engines.stores(), without_query());
+    for store in stores.split(',') {
         let saved = client
             .save_state(store, "a", b"1".to_vec(), None, None, None)
             .await;
@@ -86,7 +87,7 @@ async fn the_rust_sdk_keeps_state() {
         assert!(format!("{late:?}").contains("Aborted"), "{late:?}");
         let many = vec![item("b", "{\"n\":1}"), item("c", "3")];
         client.save_bulk_states(store, many).await.expect("all are saved");
-        if !WITHOUT_QUERY.split(',').any(|without| without == store) {
+        if !without_query.split(',').any(|without| without == store) {
             let query = serde_json::json!({ "filter": { "EQ": { "n": 1 } } });
             let found = client
                 .query_state_alpha1(store, query, None)
