@@ -232,7 +232,10 @@ impl Committer {
 
     /// Begins a new log file and a new memory, and has the old memory flushed.
     fn rotate_if_full(&mut self) {
-        if self.tree.memory_bytes() < self.memtable_bytes || self.stopped.is_some() {
+        let bytes = self.tree.memory_bytes();
+        // Commits do not wait for files that are being put into the tree; the memory takes some more instead.
+        let can_wait = self.tree.is_settling() && bytes < 2 * self.memtable_bytes;
+        if bytes < self.memtable_bytes || can_wait || self.stopped.is_some() {
             return;
         }
         let full_file = self.log.number();

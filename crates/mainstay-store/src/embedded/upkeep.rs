@@ -9,6 +9,7 @@ use super::log::file::Medium;
 use super::log::mark::MarkFile;
 use super::log::recovery;
 use super::log::writer::is_full;
+use super::pace::Pace;
 use super::queue::Queue;
 use super::snapshots::Snapshots;
 use super::tree::{Tree, TreeError};
@@ -16,6 +17,9 @@ use crate::error::CommitError;
 
 /// How long a flush that failed waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// With more unsorted runs than this, flushing and merging are behind.
+const LEISURELY_RUNS: usize = 8;
 
 /// What the flusher, the compactor and the committer share.
 #[derive(Debug)]
@@ -27,6 +31,7 @@ pub(super) struct Upkeep {
     tree: Tree,
     snapshots: Arc<Snapshots>,
     queue: Arc<Queue>,
+    pace: Arc<Pace>,
     log_folder: PathBuf,
     medium: Box<dyn Medium>,
     /// Room for a log file.
@@ -56,6 +61,7 @@ impl Upkeep {
         tree: Tree,
         snapshots: Arc<Snapshots>,
         queue: Arc<Queue>,
+        pace: Arc<Pace>,
         mark: MarkFile,
         room: Room,
     ) -> Self {
@@ -66,6 +72,7 @@ impl Upkeep {
             tree,
             snapshots,
             queue,
+            pace,
             log_folder: room.folder,
             medium: room.medium,
             reserve_bytes: room.bytes,
@@ -74,6 +81,7 @@ impl Upkeep {
 
     /// Memory was sealed whose commits are in log files up to `file`.
     pub(super) fn sealed(&self, file: u64) {
+        self.set_pace();
         self.lock().sealed_file = Some(file);
         self.changed.notify_all();
     }
@@ -84,8 +92,15 @@ impl Upkeep {
         self.changed.notify_all();
     }
 
+    /// Flushing and merging take their time unless they fall behind.
+    fn set_pace(&self) {
+        let is_behind = self.tree.sealed_count() > 1 || self.tree.run_count() > LEISURELY_RUNS;
+        self.pace.set_urgent(is_behind);
+    }
+
     /// Finish what is under way, then stop.
     pub(super) fn close(&self) {
+        self.pace.close();
         self.lock().closed = true;
         self.changed.notify_all();
     }
@@ -144,6 +159,7 @@ impl Upkeep {
     /// Merges once; asks for more if there was something to merge.
     fn compact(&self) -> Result<(), TreeError> {
         if self.tree.compact(self.snapshots.watermark())? {
+            self.set_pace();
             self.should_compact();
             // The present moment can move on to the merged files, so that the old ones can go.
             self.queue.nudge();
@@ -176,16 +192,17 @@ impl Upkeep {
     /// Flushes what is sealed; then the log up to `file` is not needed any more.
     fn flush(&self, file: u64) -> Result<(), TreeError> {
         self.tree.flush(self.snapshots.watermark())?;
-        let first_needless = {
+        self.set_pace();
+        let (first_needless, mark_file) = {
             let mut marks = self.mark();
             let before = marks.get();
             let mut mark = before;
             mark.first_file = file + 1;
             marks.write(mark)?;
-            // Before the files go: a mark that still asks for them would make them look lost.
-            marks.sync()?;
-            before.first_file
+            (before.first_file, marks.file())
         };
+        // Before the files go: a mark that still asks for them would make them look lost. The committer goes on meanwhile.
+        mark_file.sync_data()?;
         recovery::remove(&self.log_folder, first_needless, file)?;
         {
             let mut state = self.lock();
