@@ -33,7 +33,7 @@ const MAX_GROUP_BYTES: usize = 8 * 1_024 * 1_024;
 const MAX_SEALED: usize = 3;
 
 /// How many unsorted runs may wait to be merged before commits slow down, and before they wait.
-const SLOW_RUNS: usize = 16;
+const SLOW_RUNS: usize = 20;
 const MAX_RUNS: usize = 48;
 
 /// How long a group waits for the flusher or the compactor before it is refused.
@@ -234,7 +234,7 @@ impl Committer {
     fn rotate_if_full(&mut self) {
         let bytes = self.tree.memory_bytes();
         // Commits do not wait for files that are being put into the tree; the memory takes some more instead.
-        let can_wait = self.tree.is_settling() && bytes < 2 * self.memtable_bytes;
+        let can_wait = self.tree.is_settling() && bytes < self.memtable_bytes + self.memtable_bytes / 4;
         if bytes < self.memtable_bytes || can_wait || self.stopped.is_some() {
             return;
         }

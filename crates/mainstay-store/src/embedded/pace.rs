@@ -3,7 +3,7 @@
 //! A file that is written at once and synced at its end keeps the disk busy until all of it is there, and a commit that
 //! syncs meanwhile waits for that. So bulk writes are synced chunk by chunk, and after each chunk the writer rests for as
 //! long as its sync took: at least half of the disk's time is left, however fast the disk is. When what is written falls
-//! behind what comes in, it does not rest.
+//! behind what comes in, it does not rest, and its chunks are larger.
 
 use std::fs::File;
 use std::io;
@@ -15,8 +15,11 @@ use std::time::Duration;
 use lsm_tree::compaction::filter::{CompactionFilter, Context, Factory, ItemAccessor, Verdict};
 use mainstay_base::Clock;
 
-/// Bytes between two syncs: what a fast disk writes in a millisecond or two, and a slow one in ten.
+/// Bytes between two syncs: few enough that a disk's queue has room beside them.
 const CHUNK_BYTES: u64 = 256 * 1_024;
+
+/// The same in a hurry, when the number of syncs counts: on a busy disk each takes milliseconds.
+const URGENT_CHUNK_BYTES: u64 = 4 * 1_024 * 1_024;
 
 /// The longest rest.
 const MAX_REST: Duration = Duration::from_millis(50);
@@ -50,6 +53,10 @@ impl Pace {
         self.is_urgent.store(is_urgent, Ordering::Relaxed);
     }
 
+    fn is_urgent(&self) -> bool {
+        self.is_urgent.load(Ordering::Relaxed)
+    }
+
     pub(super) fn set_settling(&self, is_settling: bool) {
         self.is_settling.store(is_settling, Ordering::Relaxed);
     }
@@ -69,7 +76,7 @@ impl Pace {
         let begin = self.clock.now();
         sync()?;
         let took = self.clock.now().since(begin);
-        if self.is_urgent.load(Ordering::Relaxed) {
+        if self.is_urgent() {
             return Ok(());
         }
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,7 +109,12 @@ impl Paced {
     /// Takes note of what was written; syncs it when it is a chunk.
     pub(super) fn wrote(&mut self, bytes: u64, sync: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         self.bytes += bytes;
-        if self.bytes < CHUNK_BYTES {
+        let chunk_bytes = if self.pace.is_urgent() {
+            URGENT_CHUNK_BYTES
+        } else {
+            CHUNK_BYTES
+        };
+        if self.bytes < chunk_bytes {
             return Ok(());
         }
         self.bytes = 0;

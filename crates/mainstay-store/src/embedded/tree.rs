@@ -32,6 +32,13 @@ pub(super) const LATEST: u64 = (1 << 63) - 1;
 
 const ENVELOPE_BYTES: usize = 16;
 
+/// So many unsorted runs are merged with the first sorted level, which is as large as they are at least: with fewer, more
+/// would be written over and over.
+const RUNS_TO_MERGE: u8 = 8;
+
+/// Bytes of a sorted file; a merge is of some of them.
+const TABLE_BYTES: u64 = 32 * 1_024 * 1_024;
+
 /// Where the engine keeps its sorted files; their names are numbers.
 const TABLES: &str = "tables";
 
@@ -202,8 +209,10 @@ impl Tree {
     /// Merges files once, where there is something to merge; says whether there was.
     pub(super) fn compact(&self, watermark: u64) -> Result<bool, TreeError> {
         let before = self.engine.current_version().id();
-        let strategy = Arc::new(lsm_tree::compaction::Leveled::default());
-        let merged = self.write_files(|| self.engine.compact(strategy, watermark));
+        let strategy = lsm_tree::compaction::Leveled::default()
+            .with_l0_threshold(RUNS_TO_MERGE)
+            .with_table_target_size(TABLE_BYTES);
+        let merged = self.write_files(|| self.engine.compact(Arc::new(strategy), watermark));
         self.pace.set_settling(false);
         merged?;
         self.count_runs();

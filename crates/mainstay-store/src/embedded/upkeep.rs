@@ -19,7 +19,7 @@ use crate::error::CommitError;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// With more unsorted runs than this, flushing and merging are behind.
-const LEISURELY_RUNS: usize = 8;
+const LEISURELY_RUNS: usize = 12;
 
 /// What the flusher, the compactor and the committer share.
 #[derive(Debug)]
