@@ -239,7 +239,7 @@ impl Committer {
             return;
         }
         let full_file = self.log.number();
-        match self.log.rotate() {
+        match self.rotate_log() {
             Ok(()) => {
                 self.set_mark();
                 self.tree.seal();
@@ -249,6 +249,14 @@ impl Committer {
             Err(error) if is_full(&error) => {}
             Err(error) => self.stop(&error.to_string()),
         }
+    }
+
+    fn rotate_log(&mut self) -> std::io::Result<()> {
+        let mut files = self.upkeep.log_files();
+        self.log.rotate(files.is_next_placed)?;
+        files.present = self.log.number();
+        files.is_next_placed = false;
+        Ok(())
     }
 
     fn stop(&mut self, reason: &str) {

@@ -57,6 +57,7 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
             folder: directory.log(),
             medium: medium(),
             bytes: options.memtable_bytes,
+            present: log.number(),
         },
     ));
     if tree.sealed_count() > 0 {

@@ -1,6 +1,7 @@
 //! What happens behind the committer: memory is flushed to files, log files that are not needed any more go, files are
 //! merged.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use super::log::file::Medium;
 use super::log::mark::MarkFile;
 use super::log::recovery;
-use super::log::writer::is_full;
+use super::log::writer::{file_name, is_full};
 use super::pace::Pace;
 use super::queue::Queue;
 use super::snapshots::Snapshots;
@@ -36,6 +37,17 @@ pub(super) struct Upkeep {
     medium: Box<dyn Medium>,
     /// Room for a log file.
     reserve_bytes: u64,
+    /// The committer begins the next log file while it holds this, so that nobody else touches it.
+    log_files: Mutex<LogFiles>,
+}
+
+/// Which log files there are to write to.
+#[derive(Debug)]
+pub(super) struct LogFiles {
+    /// The one that is written to.
+    pub present: u64,
+    /// Whether the next one is in its place already.
+    pub is_next_placed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +66,8 @@ pub(super) struct Room {
     pub folder: PathBuf,
     pub medium: Box<dyn Medium>,
     pub bytes: u64,
+    /// The log file that is written to.
+    pub present: u64,
 }
 
 impl Upkeep {
@@ -76,6 +90,10 @@ impl Upkeep {
             log_folder: room.folder,
             medium: room.medium,
             reserve_bytes: room.bytes,
+            log_files: Mutex::new(LogFiles {
+                present: room.present,
+                is_next_placed: false,
+            }),
         }
     }
 
@@ -139,11 +157,38 @@ impl Upkeep {
         }
     }
 
-    /// Sets room aside for the next log file. Without it the log still works, only slower.
+    /// Sets room aside for the next log file and puts it in its place. Without it the log still works, only slower.
     fn reserve(&self) {
-        if let Err(error) = self.medium.reserve(&self.log_folder, self.reserve_bytes) {
+        if let Err(error) = self.place_next() {
             tracing::debug!(%error, "cannot set room aside for the store's log");
         }
+    }
+
+    fn place_next(&self) -> io::Result<()> {
+        self.medium.reserve(&self.log_folder, self.reserve_bytes)?;
+        let mut files = self.log_files();
+        if !files.is_next_placed {
+            self.medium.place(&self.next_file(&files))?;
+            files.is_next_placed = true;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was set aside for the log.
+    fn release(&self) -> io::Result<()> {
+        let mut files = self.log_files();
+        let placed = files.is_next_placed.then(|| self.next_file(&files));
+        // Even if it fails half way: the next file is then made anew.
+        files.is_next_placed = false;
+        self.medium.release(&self.log_folder, placed.as_deref())
+    }
+
+    fn next_file(&self, files: &LogFiles) -> PathBuf {
+        file_name(&self.log_folder, files.present + 1)
+    }
+
+    pub(super) fn log_files(&self) -> MutexGuard<'_, LogFiles> {
+        self.log_files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The compactor's life.
@@ -218,7 +263,7 @@ impl Upkeep {
     fn in_trouble(&self, file: u64, error: &TreeError) {
         let refusal = refusal(error);
         if matches!(refusal, CommitError::Full(_))
-            && let Err(error) = self.medium.release(&self.log_folder)
+            && let Err(error) = self.release()
         {
             tracing::debug!(%error, "cannot give back the room for the store's log");
         }
