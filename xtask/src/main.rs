@@ -12,12 +12,18 @@ mod fuzz;
 mod load;
 mod parts;
 mod process;
+mod procfs;
 mod soak;
 mod tidy;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// The one of the binary, so that what is measured in process behaves as it does there.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Everything a developer of Mainstay runs besides cargo itself.
 #[derive(Parser)]

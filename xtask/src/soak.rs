@@ -7,7 +7,7 @@ use crate::process::{cargo, root, run as run_tool, tool};
 /// What to soak.
 #[derive(clap::Subcommand)]
 pub(crate) enum Soak {
-    /// The embedded store: power cuts, kills, damage, a full file system.
+    /// The embedded store: power cuts, kills, damage, a full file system. The store on PostgreSQL: kills.
     Store(Store),
 }
 
@@ -23,7 +23,10 @@ pub(crate) struct Store {
     /// Flipped bits, zeroed places, cut and removed files.
     #[arg(long, default_value_t = 10_000)]
     damages: u64,
-    /// The first seed; each recorded run has the next one.
+    /// Kills of a PostgreSQL server, and of the two processes that use it.
+    #[arg(long, default_value_t = 300)]
+    postgres_kills: u64,
+    /// The first seed; each run has the next one.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -40,32 +43,57 @@ const KILLS_PER_RUN: u64 = 50;
 /// When something was found.
 pub(crate) fn run(soak: &Soak) -> Result<()> {
     let Soak::Store(options) = soak;
-    for (number, seed) in (options.seed..).enumerate() {
-        let done = number as u64 * IMAGES_PER_RUN;
-        if done >= options.images {
-            break;
-        }
-        let images = IMAGES_PER_RUN.min(options.images - done);
-        println!("── power cuts: {done} of {} done, seed {seed}", options.images);
-        let variables = [("MAINSTAY_STORE_IMAGES", images), ("MAINSTAY_STORE_SEED", seed)];
+    for (images, seed) in portions(options.images, IMAGES_PER_RUN).zip(options.seed..) {
+        println!(
+            "── power cuts: {} of {} done, seed {seed}",
+            images.done, options.images
+        );
+        let variables = [
+            ("MAINSTAY_STORE_IMAGES", images.count),
+            ("MAINSTAY_STORE_SEED", seed),
+        ];
         test("power::", &variables).with_context(|| format!("seed {seed}"))?;
     }
-    let mut kills = 0;
-    while kills < options.kills {
-        println!("── kills: {kills} of {} done", options.kills);
-        let next = KILLS_PER_RUN.min(options.kills - kills);
-        test("crash::", &[("MAINSTAY_STORE_KILLS", next)])?;
-        kills += next;
+    for kills in portions(options.kills, KILLS_PER_RUN) {
+        println!("── kills: {} of {} done", kills.done, options.kills);
+        test("crash::", &[("MAINSTAY_STORE_KILLS", kills.count)])?;
+    }
+    for (kills, seed) in portions(options.postgres_kills, KILLS_PER_RUN).zip(options.seed..) {
+        let all = options.postgres_kills;
+        println!(
+            "── kills around PostgreSQL: {} of {all} done, seed {seed}",
+            kills.done
+        );
+        let variables = [
+            ("MAINSTAY_STORE_KILLS", kills.count),
+            ("MAINSTAY_STORE_SEED", seed),
+        ];
+        test("postgres::kills::", &variables).with_context(|| format!("seed {seed}"))?;
     }
     println!("── damages: {}", options.damages);
     test("damage::", &[("MAINSTAY_STORE_DAMAGES", options.damages)])?;
     println!("── a full file system");
     full_file_system()?;
     println!(
-        "nothing found in {} images, {} kills and {} damages",
-        options.images, options.kills, options.damages
+        "nothing found in {} images, {} and {} kills, and {} damages",
+        options.images, options.kills, options.postgres_kills, options.damages
     );
     Ok(())
+}
+
+/// A part of something that is done in several runs.
+struct Portion {
+    done: u64,
+    count: u64,
+}
+
+/// `all` in portions of at most `most`.
+fn portions(all: u64, most: u64) -> impl Iterator<Item = Portion> {
+    let starts = (0..all).step_by(usize::try_from(most).unwrap_or(usize::MAX));
+    starts.map(move |done| Portion {
+        done,
+        count: most.min(all - done),
+    })
 }
 
 /// Fills a file system of 5 MiB, mounted where only the test sees it; no privileges are needed for that.
@@ -91,6 +119,8 @@ fn full_file_system() -> Result<()> {
 
 fn test(filter: &str, variables: &[(&str, u64)]) -> Result<()> {
     let mut command = cargo(&["test", "--quiet", "-p", "mainstay-store", "--test", "it", filter]);
+    // As in the CI, a server that is not installed fails the test.
+    command.env("CI", "true");
     for (name, value) in variables {
         command.env(name, value.to_string());
     }

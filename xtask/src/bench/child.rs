@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::procfs;
+
 /// How long a program may take to be ready.
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long a program may take to end before it is killed.
@@ -81,27 +83,33 @@ impl Child {
 
     /// Waits until `address` answers a `GET` of `path` with 200.
     pub(crate) fn wait_for_http(&mut self, address: SocketAddr, path: &str) -> Result<()> {
+        let what = format!("answers on http://{address}{path}");
+        self.wait_until(&what, || {
+            super::client::get(address, path).is_ok_and(|answer| answer.status == 200)
+        })
+    }
+
+    /// Waits until it is so, which `what` puts into words.
+    pub(crate) fn wait_until(&mut self, what: &str, is_so: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
-        loop {
-            if super::client::get(address, path).is_ok_and(|answer| answer.status == 200) {
-                return Ok(());
-            }
+        while !is_so() {
             if let Some(status) = self.process.try_wait()? {
                 bail!(
-                    "{} ended ({status}) before it was ready:\n{}",
+                    "{} ended ({status}) before it {what}:\n{}",
                     self.name,
                     self.log_tail()
                 );
             }
             if Instant::now() > deadline {
                 bail!(
-                    "{} is not ready on http://{address}{path}:\n{}",
+                    "{} is not ready, it never {what}:\n{}",
                     self.name,
                     self.log_tail()
                 );
             }
             std::thread::sleep(POLL);
         }
+        Ok(())
     }
 
     /// What it printed.
@@ -117,32 +125,17 @@ impl Child {
 
     /// CPU time of the process alone.
     pub(crate) fn own_cpu(&self) -> Result<Duration> {
-        Ok(stat(self.process.id())?.cpu)
+        procfs::cpu(self.process.id())
     }
 
-    /// CPU time of the process and its descendants.
+    /// CPU time of the process and its descendants, those that have ended included.
     pub(crate) fn tree_cpu(&self) -> Result<Duration> {
-        let all = all_stats()?;
-        let mut tree = vec![self.process.id()];
-        let mut cpu = self.own_cpu()?;
-        while let Some(parent) = tree.pop() {
-            for child in all.iter().filter(|stat| stat.parent == parent) {
-                cpu += child.cpu;
-                tree.push(child.pid);
-            }
-        }
-        Ok(cpu)
+        procfs::tree_cpu(self.process.id())
     }
 
     /// Resident memory of the process alone, in bytes.
     pub(crate) fn resident_bytes(&self) -> Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024)
+        procfs::resident_bytes(self.process.id())
     }
 
     fn ended(&mut self, limit: Duration) -> Option<ExitStatus> {
@@ -172,54 +165,9 @@ impl Drop for Child {
     }
 }
 
-struct Stat {
-    pid: u32,
-    parent: u32,
-    cpu: Duration,
-}
-
-/// `/proc/PID/stat`: user and system time of all threads, in ticks of 10 ms (`USER_HZ` is 100 on every Linux).
-fn stat(pid: u32) -> Result<Stat> {
-    parse_stat(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat"))?)
-}
-
-fn parse_stat(pid: u32, text: &str) -> Result<Stat> {
-    // The second field, the name, is in parentheses and may contain anything.
-    let fields: Vec<&str> = text
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .split_whitespace()
-        .collect();
-    let field = |number: usize| fields.get(number - 3).context("a short /proc/PID/stat");
-    let ticks: u64 = field(14)?.parse::<u64>()? + field(15)?.parse::<u64>()?;
-    Ok(Stat {
-        pid,
-        parent: field(4)?.parse()?,
-        cpu: Duration::from_millis(ticks * 10),
-    })
-}
-
-fn all_stats() -> Result<Vec<Stat>> {
-    let entries = std::fs::read_dir("/proc")?;
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // A process that ended since the listing is none of ours.
-    Ok(pids.filter_map(|pid| stat(pid).ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_blanks_and_parentheses_does_not_shift_the_fields() {
-        let text = "77 (a) b (c) S 12 77 77 0 -1 4194304 100 0 0 0 250 50 9 9 20 0 1 0 100 1000 10";
-        let stat = parse_stat(77, text).unwrap();
-        assert_eq!(
-            (stat.pid, stat.parent, stat.cpu),
-            (77, 12, Duration::from_secs(3))
-        );
-    }
 
     #[test]
     fn a_child_is_seen_and_ended() {
@@ -229,6 +177,6 @@ mod tests {
         assert!(child.tree_cpu().unwrap() < Duration::from_secs(1));
         assert!(child.resident_bytes().unwrap() > 0);
         drop(child);
-        assert!(stat(pid).is_err());
+        assert!(procfs::cpu(pid).is_err());
     }
 }

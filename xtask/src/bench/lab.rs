@@ -1,6 +1,8 @@
 //! The place where a measurement happens: a temporary folder and free ports.
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -15,13 +17,20 @@ pub(crate) struct Lab {
 impl Lab {
     /// A new one.
     pub(crate) fn new() -> Result<Self> {
+        Self::in_folder(&std::env::temp_dir())
+    }
+
+    /// A new one in this folder. Servers that run as somebody else may look into it.
+    pub(crate) fn in_folder(folder: &Path) -> Result<Self> {
         let cores = std::thread::available_parallelism()?.get();
         if cores < 2 {
             bail!("the proxy and the load need a core each; this machine has one");
         }
-        Ok(Self {
-            dir: tempfile::Builder::new().prefix("mainstay-bench-").tempdir()?,
-        })
+        let dir = tempfile::Builder::new()
+            .prefix("mainstay-bench-")
+            .tempdir_in(folder)?;
+        std::fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
+        Ok(Self { dir })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -12,6 +12,7 @@ mod peers;
 mod policy;
 mod proxy;
 mod results;
+mod store;
 
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(crate) struct Options {
     /// Leaves the others out; such a run is not written down either.
     #[arg(long)]
     only: Option<Side>,
+    #[command(flatten)]
+    store: store::Options,
     /// Set in the optimised build of this tool, which does the measuring.
     #[arg(long, hide = true)]
     is_built: bool,
@@ -43,6 +46,8 @@ enum Name {
     Overload,
     /// The policies of one call, in process.
     Policy,
+    /// Durable puts against a plain file, Redis, PostgreSQL and etcd; latency, opening, memory.
+    Store,
     /// All of them.
     All,
 }
@@ -106,16 +111,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if wanted(Name::Overload) {
         overload::run(&effort)?;
     }
+    if wanted(Name::Store) {
+        store::run(&effort, &options.store)?;
+    }
     Ok(())
 }
 
 /// The generator and the small servers share cores with what is measured, so they are optimised too.
 fn rebuild_and_rerun(options: &Options) -> Result<()> {
-    if options.name != Name::Policy {
-        peers::install()?;
+    match options.name {
+        Name::Policy => {}
+        Name::Proxy | Name::Overload => peers::install(&["proxy"])?,
+        Name::Store => peers::install(&["store"])?,
+        Name::All => peers::install(&["proxy", "store"])?,
     }
     let mut build = cargo(&["build", "--release", "--quiet", "--package", "xtask"]);
-    if options.only != Some(Side::Peers) {
+    // The stores are measured in process.
+    if options.only != Some(Side::Peers) && options.name != Name::Store {
         build.args(["--package", "mainstay"]);
     }
     run_tool(&mut build)?;

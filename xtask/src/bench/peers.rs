@@ -10,9 +10,9 @@ use super::child::{Child, Core};
 use super::lab::Lab;
 use crate::process::{output, root, run, tool};
 
-/// Installs what is missing.
-pub(crate) fn install() -> Result<()> {
-    run(&mut tool("bench/peers.sh")).context("the peers cannot be installed")
+/// Installs what is missing for these benches.
+pub(crate) fn install(benches: &[&str]) -> Result<()> {
+    run(tool("bench/peers.sh").args(benches)).context("the peers cannot be installed")
 }
 
 /// A program that Debian may put beside the usual path.

@@ -41,7 +41,6 @@ impl Histogram {
     }
 
     /// How many values there are.
-    #[cfg(test)]
     pub(crate) fn total(&self) -> u64 {
         self.total
     }

@@ -1,13 +1,16 @@
-//! Small servers that the benches start as processes of their own. Each listens on `127.0.0.1:$PORT`.
+//! Small servers and clients that the benches start as processes of their own. A server listens on `127.0.0.1:$PORT`; a
+//! client prints what it found as a line of JSON.
 
 mod callee;
 mod echo;
+pub(crate) mod keys;
 mod layer;
+pub(crate) mod puts;
 mod server;
 
 use anyhow::Result;
 
-/// A server.
+/// A server or a client.
 #[derive(clap::Subcommand)]
 pub(crate) enum Part {
     /// Answers everything at once: gRPC with the message it got, anything else with 200.
@@ -16,21 +19,30 @@ pub(crate) enum Part {
     Callee(callee::Options),
     /// Passes each request on to the next one.
     Layer(layer::Options),
+    /// Clients that put values.
+    Puts(puts::Options),
+    /// An embedded store with many keys.
+    #[command(subcommand)]
+    Keys(keys::Keys),
 }
 
-/// Serves until it is killed.
+/// Serves until it is killed, or does what it has to.
 ///
 /// # Errors
-/// When it cannot listen.
+/// When it cannot listen, or not do it.
 pub(crate) fn run(part: Part) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    // A server gets one core; clients may use all of them, as the threads of an application would.
+    let mut builder = match part {
+        Part::Echo | Part::Callee(_) | Part::Layer(_) => tokio::runtime::Builder::new_current_thread(),
+        Part::Puts(_) | Part::Keys(_) => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()?.block_on(async {
         match part {
             Part::Echo => echo::serve().await,
             Part::Callee(options) => callee::serve(options).await,
             Part::Layer(options) => layer::serve(options).await,
+            Part::Puts(options) => puts::run(options).await,
+            Part::Keys(keys) => keys::run(keys).await,
         }
     })
 }

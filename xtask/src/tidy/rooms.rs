@@ -86,6 +86,11 @@ pub(crate) const ROOMS: &[Room] = &[
         tests_use: &[],
     },
     Room {
+        name: "xtask",
+        uses: &["mainstay-store"],
+        tests_use: &[],
+    },
+    Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
         tests_use: &[],
@@ -107,11 +112,6 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-base",
-        uses: &[],
-        tests_use: &[],
-    },
-    Room {
-        name: "xtask",
         uses: &[],
         tests_use: &[],
     },

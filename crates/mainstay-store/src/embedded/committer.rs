@@ -33,7 +33,7 @@ const MAX_GROUP_BYTES: usize = 8 * 1_024 * 1_024;
 const MAX_SEALED: usize = 3;
 
 /// How many unsorted runs may wait to be merged before commits slow down, and before they wait.
-const SLOW_RUNS: usize = 16;
+const SLOW_RUNS: usize = 20;
 const MAX_RUNS: usize = 48;
 
 /// How long a group waits for the flusher or the compactor before it is refused.
@@ -232,11 +232,14 @@ impl Committer {
 
     /// Begins a new log file and a new memory, and has the old memory flushed.
     fn rotate_if_full(&mut self) {
-        if self.tree.memory_bytes() < self.memtable_bytes || self.stopped.is_some() {
+        let bytes = self.tree.memory_bytes();
+        // Commits do not wait for files that are being put into the tree; the memory takes some more instead.
+        let can_wait = self.tree.is_settling() && bytes < self.memtable_bytes + self.memtable_bytes / 4;
+        if bytes < self.memtable_bytes || can_wait || self.stopped.is_some() {
             return;
         }
         let full_file = self.log.number();
-        match self.log.rotate() {
+        match self.rotate_log() {
             Ok(()) => {
                 self.set_mark();
                 self.tree.seal();
@@ -246,6 +249,14 @@ impl Committer {
             Err(error) if is_full(&error) => {}
             Err(error) => self.stop(&error.to_string()),
         }
+    }
+
+    fn rotate_log(&mut self) -> std::io::Result<()> {
+        let mut files = self.upkeep.log_files();
+        self.log.rotate(files.is_next_placed)?;
+        files.present = self.log.number();
+        files.is_next_placed = false;
+        Ok(())
     }
 
     fn stop(&mut self, reason: &str) {

@@ -22,6 +22,7 @@ mod group;
 mod log;
 mod open;
 mod options;
+mod pace;
 mod queue;
 mod recent;
 mod snapshots;

@@ -16,6 +16,7 @@ use super::log::mark::{Mark, MarkFile};
 use super::log::recovery::{self, End};
 use super::log::writer::Writer;
 use super::options::Options;
+use super::pace::Pace;
 use super::queue::Queue;
 use super::recent::Recent;
 use super::snapshots::{Place, Snapshots};
@@ -29,11 +30,12 @@ use crate::watch::Watchers;
 
 pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> Result<Embedded, OpenError> {
     let path = &options.path;
-    let directory = Directory::open(path, |data| fill(path, data, options, medium()))?;
+    let pace = Arc::new(Pace::new(options.clock.clone()));
+    let directory = Directory::open(path, |data| fill(path, data, options, medium(), pace.clone()))?;
     let mut marks = MarkFile::open(&directory.mark())
         .map_err(OpenError::at(&directory.mark()))?
         .ok_or_else(|| OpenError::damaged(path, "the file `data/MARK` is missing or not whole"))?;
-    let tree = Tree::open(&directory.tree(), options.cache_bytes).map_err(of_tree(path))?;
+    let tree = Tree::open(&directory.tree(), options.cache_bytes, pace.clone()).map_err(of_tree(path))?;
     let (end, last) = replay(path, &directory, &tree, marks.get())?;
     let log = begin_log(&directory, &tree, &mut marks, end, last, medium())?;
 
@@ -49,11 +51,13 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         tree.clone(),
         snapshots.clone(),
         queue.clone(),
+        pace,
         marks,
         Room {
             folder: directory.log(),
             medium: medium(),
             bytes: options.memtable_bytes,
+            present: log.number(),
         },
     ));
     if tree.sealed_count() > 0 {
@@ -90,7 +94,13 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
 }
 
 /// An empty store.
-fn fill(path: &Path, data: &Path, options: &Options, medium: Box<dyn Medium>) -> Result<(), OpenError> {
+fn fill(
+    path: &Path,
+    data: &Path,
+    options: &Options,
+    medium: Box<dyn Medium>,
+    pace: Arc<Pace>,
+) -> Result<(), OpenError> {
     let log = directory::log(data);
     fs::create_dir(&log).map_err(OpenError::at(&log))?;
     let writer = Writer::begin(&log, medium, 1, 0).map_err(OpenError::at(&log))?;
@@ -102,7 +112,7 @@ fn fill(path: &Path, data: &Path, options: &Options, medium: Box<dyn Medium>) ->
     };
     let name = directory::mark(data);
     MarkFile::create(&name, mark).map_err(OpenError::at(&name))?;
-    Tree::open(&directory::tree(data), options.cache_bytes).map_err(of_tree(path))?;
+    Tree::open(&directory::tree(data), options.cache_bytes, pace).map_err(of_tree(path))?;
     Ok(())
 }
 

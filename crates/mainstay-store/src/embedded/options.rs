@@ -12,7 +12,8 @@ use crate::version::{SystemWallClock, WallClock};
 pub struct Options {
     /// The folder; it is made if it does not exist. Nothing else may be in it.
     pub path: PathBuf,
-    /// How much is written before memory is flushed to disk and the log starts anew, in bytes. 16 MiB.
+    /// How much is written before memory is flushed to disk and the log starts anew, in bytes. 12 MiB; four times as much,
+    /// and what it takes to keep it sorted, may be in memory while flushes lag.
     pub memtable_bytes: u64,
     /// How much of what is read is kept in memory, in bytes. 32 MiB.
     pub cache_bytes: u64,
@@ -31,7 +32,7 @@ impl Options {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            memtable_bytes: 16 * 1_024 * 1_024,
+            memtable_bytes: 12 * 1_024 * 1_024,
             cache_bytes: 32 * 1_024 * 1_024,
             queue_batches: 8_192,
             queue_bytes: 32 * 1_024 * 1_024,

@@ -57,12 +57,23 @@ impl Medium for FailingDisk {
         }))
     }
 
+    fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Box<dyn LogFile>> {
+        Ok(Box::new(FailingFile {
+            file: Disk.begin(path, head)?,
+            plan: self.0.clone(),
+        }))
+    }
+
     fn reserve(&self, folder: &Path, bytes: u64) -> io::Result<()> {
         Disk.reserve(folder, bytes)
     }
 
-    fn release(&self, folder: &Path) -> io::Result<()> {
-        Disk.release(folder)
+    fn place(&self, path: &Path) -> io::Result<()> {
+        Disk.place(path)
+    }
+
+    fn release(&self, folder: &Path, placed: Option<&Path>) -> io::Result<()> {
+        Disk.release(folder, placed)
     }
 }
 

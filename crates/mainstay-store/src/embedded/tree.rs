@@ -8,20 +8,22 @@
 //!   version 8 | checksum 8 | value
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use lsm_tree::{
-    AbstractTree, AnyTree, Cache, Guard, InternalValue, Memtable, SequenceNumberCounter, ValueType,
+    AbstractTree, AnyTree, Cache, Guard, InternalValue, Memtable, SequenceNumberCounter, Slice, ValueType,
 };
 
 use super::checksum;
 use super::log::record::Change;
+use super::pace::{Merges, Pace, Tables};
 use crate::error::Damage;
 use crate::version::Version;
 
@@ -30,6 +32,16 @@ pub(super) const LATEST: u64 = (1 << 63) - 1;
 
 const ENVELOPE_BYTES: usize = 16;
 
+/// So many unsorted runs are merged with the first sorted level, which is as large as they are at least: with fewer, more
+/// would be written over and over.
+const RUNS_TO_MERGE: u8 = 8;
+
+/// Bytes of a sorted file; a merge is of some of them.
+const TABLE_BYTES: u64 = 32 * 1_024 * 1_024;
+
+/// Where the engine keeps its sorted files; their names are numbers.
+const TABLES: &str = "tables";
+
 /// The tree. Clones are the same tree.
 #[derive(Clone)]
 pub(super) struct Tree {
@@ -37,11 +49,20 @@ pub(super) struct Tree {
     path: PathBuf,
     /// Numbers that the tree takes for its own changes; always above every version in it.
     numbers: SequenceNumberCounter,
-    /// The memory that is written to. It is kept here because the engine would look it up under a lock that it holds while
-    /// it syncs the list of its files, and a commit would wait for that.
-    memory: Arc<Mutex<Arc<Memtable>>>,
+    /// What a commit needs is kept here, because the engine would look it up under a lock that it holds while it syncs the
+    /// list of its files, and the commit would wait for that.
+    memory: Arc<Mutex<Memory>>,
+    run_count: Arc<AtomicUsize>,
     /// Read while files are written, written while unfinished ones are removed.
     working: Arc<RwLock<()>>,
+    pace: Arc<Pace>,
+}
+
+struct Memory {
+    /// Is written to.
+    active: Arc<Memtable>,
+    /// Wait to be flushed, the oldest first.
+    sealed: VecDeque<Arc<Memtable>>,
 }
 
 /// A key of the tree, the version that wrote it, and the value.
@@ -49,20 +70,31 @@ pub(super) type Found = (Bytes, Version, Bytes);
 
 impl Tree {
     /// Opens it, or makes it.
-    pub(super) fn open(path: &Path, cache_bytes: u64) -> Result<Self, TreeError> {
+    pub(super) fn open(path: &Path, cache_bytes: u64, pace: Arc<Pace>) -> Result<Self, TreeError> {
         check_files(path)?;
+        let merges = Merges {
+            folder: path.join(TABLES),
+            pace: pace.clone(),
+        };
         let numbers = SequenceNumberCounter::new(1);
         // Who sees what is not the tree's business here, so it gets a counter of its own for that.
         let config = lsm_tree::Config::new(path, numbers.clone(), SequenceNumberCounter::default())
-            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)));
+            .use_cache(Arc::new(Cache::with_capacity_bytes(cache_bytes)))
+            .with_compaction_filter_factory(Some(Arc::new(merges)));
         let engine = config.open()?;
         numbers.fetch_max(engine.get_highest_seqno().unwrap_or(0) + 1);
+        let memory = Memory {
+            active: engine.active_memtable(),
+            sealed: VecDeque::new(),
+        };
         Ok(Self {
-            memory: Arc::new(Mutex::new(engine.active_memtable())),
+            memory: Arc::new(Mutex::new(memory)),
+            run_count: Arc::new(AtomicUsize::new(engine.l0_run_count())),
             engine,
             path: path.to_owned(),
             numbers,
             working: Arc::default(),
+            pace,
         })
     }
 
@@ -86,7 +118,7 @@ impl Tree {
         let number = version.as_u64();
         let memory = self.memory();
         for (key, value) in changes {
-            memory.insert(match value {
+            memory.active.insert(match value {
                 Some(value) => {
                     let envelope = envelope(key, version, value);
                     InternalValue::from_components(key.clone(), envelope, number, ValueType::Value)
@@ -121,34 +153,69 @@ impl Tree {
 
     /// Bytes in the memory that is written to.
     pub(super) fn memory_bytes(&self) -> u64 {
-        self.memory().size()
+        self.memory().active.size()
     }
 
     /// Closes the memory that is written to, so that it can be flushed, and begins a new one.
     pub(super) fn seal(&self) {
         let mut memory = self.memory();
-        self.engine.rotate_memtable();
-        *memory = self.engine.active_memtable();
+        if let Some(sealed) = self.engine.rotate_memtable() {
+            memory.sealed.push_back(sealed);
+            memory.active = self.engine.active_memtable();
+        }
+    }
+
+    /// Whether files are being put into the tree, so that [`Tree::seal`] would wait.
+    pub(super) fn is_settling(&self) -> bool {
+        self.pace.is_settling()
     }
 
     /// How many closed memories are not flushed yet.
     pub(super) fn sealed_count(&self) -> usize {
-        self.engine.sealed_memtable_count()
+        self.memory().sealed.len()
     }
 
     /// Writes closed memories to files, durably. Nobody reads below `watermark` any more.
     pub(super) fn flush(&self, watermark: u64) -> Result<(), TreeError> {
-        self.write_files(|| {
-            let lock = self.engine.get_flush_lock();
-            self.engine.flush(&lock, watermark).map(drop)
-        })
+        loop {
+            let Some(oldest) = self.memory().sealed.front().cloned() else {
+                return Ok(());
+            };
+            self.write_files(|| self.flush_one(&oldest, watermark))?;
+            self.memory().sealed.pop_front();
+            self.count_runs();
+        }
+    }
+
+    fn flush_one(&self, memory: &Memtable, watermark: u64) -> lsm_tree::Result<()> {
+        let _lock = self.engine.get_flush_lock();
+        let folder = self.path.join(TABLES);
+        let mut tables = Tables::new(&folder, self.pace.clone(), self.engine.next_table_id());
+        let entries = visible(memory.iter(), watermark).map(|entry| {
+            tables.wrote((entry.key.user_key.len() + entry.value.len()) as u64)?;
+            Ok(entry)
+        });
+        let Some((tables, _)) = self.engine.flush_to_tables(entries)? else {
+            return Ok(());
+        };
+        self.pace.set_settling(true);
+        let registered = self
+            .engine
+            .register_tables(&tables, None, None, &[memory.id()], watermark);
+        self.pace.set_settling(false);
+        registered
     }
 
     /// Merges files once, where there is something to merge; says whether there was.
     pub(super) fn compact(&self, watermark: u64) -> Result<bool, TreeError> {
         let before = self.engine.current_version().id();
-        let strategy = Arc::new(lsm_tree::compaction::Leveled::default());
-        self.write_files(|| self.engine.compact(strategy, watermark))?;
+        let strategy = lsm_tree::compaction::Leveled::default()
+            .with_l0_threshold(RUNS_TO_MERGE)
+            .with_table_target_size(TABLE_BYTES);
+        let merged = self.write_files(|| self.engine.compact(Arc::new(strategy), watermark));
+        self.pace.set_settling(false);
+        merged?;
+        self.count_runs();
         Ok(self.engine.current_version().id() != before)
     }
 
@@ -166,7 +233,7 @@ impl Tree {
             let unused = (first..self.engine.next_table_id()).filter(|number| !used.contains(number));
             for number in unused {
                 // It may not have been made at all.
-                let _ = fs::remove_file(self.path.join("tables").join(number.to_string()));
+                let _ = fs::remove_file(self.path.join(TABLES).join(number.to_string()));
             }
         }
         Ok(written?)
@@ -174,10 +241,15 @@ impl Tree {
 
     /// How many sorted runs a read may have to look through before the leveled part.
     pub(super) fn run_count(&self) -> usize {
-        self.engine.l0_run_count()
+        self.run_count.load(Ordering::Relaxed)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Arc<Memtable>> {
+    fn count_runs(&self) {
+        self.run_count
+            .store(self.engine.l0_run_count(), Ordering::Relaxed);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -195,6 +267,21 @@ impl std::fmt::Debug for Tree {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+/// Leaves out what no reader sees, since none reads below `watermark`. Entries come by key, the latest first.
+fn visible(
+    entries: impl Iterator<Item = InternalValue>,
+    watermark: u64,
+) -> impl Iterator<Item = InternalValue> {
+    let mut before: Option<(Slice, u64)> = None;
+    entries.filter(move |entry| {
+        let is_hidden = before
+            .as_ref()
+            .is_some_and(|(key, number)| *key == entry.key.user_key && *number < watermark);
+        before = Some((entry.key.user_key.clone(), entry.key.seqno));
+        !is_hidden
+    })
 }
 
 fn envelope(key: &[u8], version: Version, value: &[u8]) -> Bytes {

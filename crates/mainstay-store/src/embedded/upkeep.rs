@@ -1,6 +1,7 @@
 //! What happens behind the committer: memory is flushed to files, log files that are not needed any more go, files are
 //! merged.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use super::log::file::Medium;
 use super::log::mark::MarkFile;
 use super::log::recovery;
-use super::log::writer::is_full;
+use super::log::writer::{file_name, is_full};
+use super::pace::Pace;
 use super::queue::Queue;
 use super::snapshots::Snapshots;
 use super::tree::{Tree, TreeError};
@@ -16,6 +18,9 @@ use crate::error::CommitError;
 
 /// How long a flush that failed waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// With more unsorted runs than this, flushing and merging are behind.
+const LEISURELY_RUNS: usize = 12;
 
 /// What the flusher, the compactor and the committer share.
 #[derive(Debug)]
@@ -27,10 +32,22 @@ pub(super) struct Upkeep {
     tree: Tree,
     snapshots: Arc<Snapshots>,
     queue: Arc<Queue>,
+    pace: Arc<Pace>,
     log_folder: PathBuf,
     medium: Box<dyn Medium>,
     /// Room for a log file.
     reserve_bytes: u64,
+    /// The committer begins the next log file while it holds this, so that nobody else touches it.
+    log_files: Mutex<LogFiles>,
+}
+
+/// Which log files there are to write to.
+#[derive(Debug)]
+pub(super) struct LogFiles {
+    /// The one that is written to.
+    pub present: u64,
+    /// Whether the next one is in its place already.
+    pub is_next_placed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +66,8 @@ pub(super) struct Room {
     pub folder: PathBuf,
     pub medium: Box<dyn Medium>,
     pub bytes: u64,
+    /// The log file that is written to.
+    pub present: u64,
 }
 
 impl Upkeep {
@@ -56,6 +75,7 @@ impl Upkeep {
         tree: Tree,
         snapshots: Arc<Snapshots>,
         queue: Arc<Queue>,
+        pace: Arc<Pace>,
         mark: MarkFile,
         room: Room,
     ) -> Self {
@@ -66,14 +86,20 @@ impl Upkeep {
             tree,
             snapshots,
             queue,
+            pace,
             log_folder: room.folder,
             medium: room.medium,
             reserve_bytes: room.bytes,
+            log_files: Mutex::new(LogFiles {
+                present: room.present,
+                is_next_placed: false,
+            }),
         }
     }
 
     /// Memory was sealed whose commits are in log files up to `file`.
     pub(super) fn sealed(&self, file: u64) {
+        self.set_pace();
         self.lock().sealed_file = Some(file);
         self.changed.notify_all();
     }
@@ -84,8 +110,15 @@ impl Upkeep {
         self.changed.notify_all();
     }
 
+    /// Flushing and merging take their time unless they fall behind.
+    fn set_pace(&self) {
+        let is_behind = self.tree.sealed_count() > 1 || self.tree.run_count() > LEISURELY_RUNS;
+        self.pace.set_urgent(is_behind);
+    }
+
     /// Finish what is under way, then stop.
     pub(super) fn close(&self) {
+        self.pace.close();
         self.lock().closed = true;
         self.changed.notify_all();
     }
@@ -124,11 +157,38 @@ impl Upkeep {
         }
     }
 
-    /// Sets room aside for the next log file. Without it the log still works, only slower.
+    /// Sets room aside for the next log file and puts it in its place. Without it the log still works, only slower.
     fn reserve(&self) {
-        if let Err(error) = self.medium.reserve(&self.log_folder, self.reserve_bytes) {
+        if let Err(error) = self.place_next() {
             tracing::debug!(%error, "cannot set room aside for the store's log");
         }
+    }
+
+    fn place_next(&self) -> io::Result<()> {
+        self.medium.reserve(&self.log_folder, self.reserve_bytes)?;
+        let mut files = self.log_files();
+        if !files.is_next_placed {
+            self.medium.place(&self.next_file(&files))?;
+            files.is_next_placed = true;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was set aside for the log.
+    fn release(&self) -> io::Result<()> {
+        let mut files = self.log_files();
+        let placed = files.is_next_placed.then(|| self.next_file(&files));
+        // Even if it fails half way: the next file is then made anew.
+        files.is_next_placed = false;
+        self.medium.release(&self.log_folder, placed.as_deref())
+    }
+
+    fn next_file(&self, files: &LogFiles) -> PathBuf {
+        file_name(&self.log_folder, files.present + 1)
+    }
+
+    pub(super) fn log_files(&self) -> MutexGuard<'_, LogFiles> {
+        self.log_files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The compactor's life.
@@ -144,6 +204,7 @@ impl Upkeep {
     /// Merges once; asks for more if there was something to merge.
     fn compact(&self) -> Result<(), TreeError> {
         if self.tree.compact(self.snapshots.watermark())? {
+            self.set_pace();
             self.should_compact();
             // The present moment can move on to the merged files, so that the old ones can go.
             self.queue.nudge();
@@ -176,16 +237,17 @@ impl Upkeep {
     /// Flushes what is sealed; then the log up to `file` is not needed any more.
     fn flush(&self, file: u64) -> Result<(), TreeError> {
         self.tree.flush(self.snapshots.watermark())?;
-        let first_needless = {
+        self.set_pace();
+        let (first_needless, mark_file) = {
             let mut marks = self.mark();
             let before = marks.get();
             let mut mark = before;
             mark.first_file = file + 1;
             marks.write(mark)?;
-            // Before the files go: a mark that still asks for them would make them look lost.
-            marks.sync()?;
-            before.first_file
+            (before.first_file, marks.file())
         };
+        // Before the files go: a mark that still asks for them would make them look lost. The committer goes on meanwhile.
+        mark_file.sync_data()?;
         recovery::remove(&self.log_folder, first_needless, file)?;
         {
             let mut state = self.lock();
@@ -201,7 +263,7 @@ impl Upkeep {
     fn in_trouble(&self, file: u64, error: &TreeError) {
         let refusal = refusal(error);
         if matches!(refusal, CommitError::Full(_))
-            && let Err(error) = self.medium.release(&self.log_folder)
+            && let Err(error) = self.release()
         {
             tracing::debug!(%error, "cannot give back the room for the store's log");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio_postgres::{Client, Statement};
 
-use super::error::{OpenError, commit_error, describe, is_fenced, is_undone};
+use super::error::{OpenError, commit_error, describe, is_fenced, is_of_server, is_undone};
 use super::group::{COMMIT_GROUP, Committer, commit};
 use super::queue::{Answer, Exit, Waiting};
 use super::schema::expand;
@@ -132,27 +132,84 @@ impl Commits {
 
     /// Commits a group and answers. Gives the connection back if it can still be used.
     async fn commit(&self, line: Line, group: Vec<Waiting>) -> Option<Line> {
-        let limit = self.connector.options.statement_timeout + GRACE;
-        let answered = commit(&line.session.client, &line.statement, &line.committer, &group);
-        let error = match tokio::time::timeout(limit, answered).await {
-            Ok(Ok(answers)) => {
-                let versions = answers.iter().flatten().map(|commit| commit.version);
-                if let Some(latest) = versions.max() {
-                    self.watchers.answered(latest);
-                }
+        let error = match self.attempt(&line, &group).await {
+            Ok(answers) => {
                 answer(group, answers);
                 return Some(line);
             }
-            Ok(Err(error)) => error,
-            Err(_) => {
-                let reason = format!("the database gave no answer for {} ms", limit.as_millis());
-                refuse(group, &CommitError::UnknownOutcome(reason.into()));
-                return None;
-            }
+            Err(error) => error,
         };
-        tracing::warn!(error = %describe(&error), batches = group.len(), "a group was not committed");
-        refuse(group, &commit_error(&error));
-        (is_undone(&error) && !is_fenced(&error)).then_some(line)
+        tracing::warn!(%error, batches = group.len(), "a group was not committed");
+        match error {
+            Failure::Batch(_) if group.len() > 1 => self.commit_one_by_one(line, group).await,
+            Failure::Batch(refusal) | Failure::Server(refusal) => {
+                refuse(group, &refusal);
+                Some(line)
+            }
+            Failure::Line(refusal) => {
+                refuse(group, &refusal);
+                None
+            }
+        }
+    }
+
+    /// Commits the batches of a group that was undone, each alone, so that only the one it was undone for is refused.
+    async fn commit_one_by_one(&self, line: Line, group: Vec<Waiting>) -> Option<Line> {
+        let mut line = Some(line);
+        for waiting in group {
+            let alone = vec![waiting];
+            line = if let Some(current) = line {
+                Box::pin(self.commit(current, alone)).await
+            } else {
+                let reason = "the connection to the database broke";
+                refuse(alone, &CommitError::Unavailable(reason.into()));
+                None
+            };
+        }
+        line
+    }
+
+    /// Sends a group. An answer is for each batch, in order.
+    async fn attempt(&self, line: &Line, group: &[Waiting]) -> Result<Vec<Answer>, Failure> {
+        let limit = self.connector.options.statement_timeout + GRACE;
+        let answered = commit(&line.session.client, &line.statement, &line.committer, group);
+        let answered = tokio::time::timeout(limit, answered).await.map_err(|_| {
+            let reason = format!("the database gave no answer for {} ms", limit.as_millis());
+            Failure::Line(CommitError::UnknownOutcome(reason.into()))
+        })?;
+        let answers = answered.map_err(|error| Failure::of(&error))?;
+        let versions = answers.iter().flatten().map(|commit| commit.version);
+        if let Some(latest) = versions.max() {
+            self.watchers.answered(latest);
+        }
+        Ok(answers)
+    }
+}
+
+/// Why a group was not committed, and what its batches are told.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// One of its batches may be the reason; nothing was written.
+    #[error("{0}")]
+    Batch(CommitError),
+    /// Each of its batches would fail alike; nothing was written.
+    #[error("{0}")]
+    Server(CommitError),
+    /// Nothing more can be sent through this connection.
+    #[error("{0}")]
+    Line(CommitError),
+}
+
+impl Failure {
+    fn of(error: &tokio_postgres::Error) -> Self {
+        let refusal = commit_error(error);
+        if !is_undone(error) || is_fenced(error) {
+            Self::Line(refusal)
+        } else if is_of_server(error) {
+            Self::Server(refusal)
+        } else {
+            Self::Batch(refusal)
+        }
     }
 }
 

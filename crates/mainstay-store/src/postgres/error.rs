@@ -78,6 +78,13 @@ pub(super) fn is_undone(error: &Error) -> bool {
     error.code().is_some_and(|code| !unsure.contains(code))
 }
 
+/// Whether it is about the server's state (read only, out of resources, told to stop, out of time) and not about what it was
+/// told to do: classes 25, 53, 55 and 57 of SQLSTATE.
+pub(super) fn is_of_server(error: &Error) -> bool {
+    let class = error.code().and_then(|code| code.code().get(..2));
+    matches!(class, Some("25" | "53" | "55" | "57"))
+}
+
 /// The answer to a change that the server did not commit, or may not have.
 pub fn commit_error(error: &Error) -> CommitError {
     let reason = describe(error);

@@ -40,15 +40,16 @@ async fn a_full_file_system_refuses_and_recovers_without_a_restart() {
         std::fs::write(&ballast, vec![0; 1_500_000]).unwrap();
         let store = Embedded::open(&options).unwrap();
         let mut count = 0;
-        let error = loop {
+        let mut refused = 0;
+        // What was set aside for the log is given back when there is trouble, so a few more may fit after the first refusal.
+        while refused < 10 {
             match put(&store, count).await {
                 Ok(()) => count += 1,
-                Err(error) => break error,
+                Err(CommitError::Full(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
             }
             assert!(count < 5_000, "it never got full");
-        };
-        assert!(matches!(error, CommitError::Full(_)), "{error}");
-        assert!(matches!(put(&store, count).await, Err(CommitError::Full(_))));
+        }
         assert_all_there(&store, count).await;
 
         std::fs::remove_file(&ballast).unwrap();

@@ -9,6 +9,7 @@
 mod crash;
 mod damage;
 mod embedded;
+mod events;
 mod full;
 mod postgres;
 mod power;

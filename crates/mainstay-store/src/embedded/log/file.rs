@@ -12,10 +12,14 @@ use crate::embedded::directory::sync_folder;
 pub(in crate::embedded) trait Medium: Send + Sync + fmt::Debug {
     /// A new file with this head, durable together with its name.
     fn create(&self, path: &Path, head: &[u8]) -> io::Result<Box<dyn LogFile>>;
+    /// Begins a file that was placed, with this head, durably.
+    fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Box<dyn LogFile>>;
     /// Sets room aside for the next file in this folder, unless that was done already.
     fn reserve(&self, folder: &Path, bytes: u64) -> io::Result<()>;
-    /// Gives the room back: something else needs it more.
-    fn release(&self, folder: &Path) -> io::Result<()>;
+    /// Gives the room its name, durably.
+    fn place(&self, path: &Path) -> io::Result<()>;
+    /// Gives the room back, and the file that was placed: something else needs it more.
+    fn release(&self, folder: &Path, placed: Option<&Path>) -> io::Result<()>;
 }
 
 /// A file that is written from its beginning to its end, except where a write failed.
@@ -30,8 +34,9 @@ pub(in crate::embedded) trait LogFile: Send + fmt::Debug {
 
 /// The real disk.
 ///
-/// A file is made from room that was set aside: blocks that have been written once. Then a sync has only data to write and
-/// does not wait for the file system's journal, which halves its time and keeps it apart from other files' syncs.
+/// A file is made from room that was set aside: blocks that have been written once, under their final name. Then beginning
+/// the file and syncing it has only data to write and does not wait for the file system's journal, which halves the time of
+/// a sync and keeps it apart from other files' syncs.
 #[derive(Debug)]
 pub(in crate::embedded) struct Disk;
 
@@ -39,29 +44,27 @@ pub(in crate::embedded) struct Disk;
 const RESERVED: &str = "reserved";
 const UNFINISHED: &str = "reserved.new";
 
+/// Bytes of the room that are written between two syncs.
+const SYNCED_BYTES: u64 = 1_024 * 1_024;
+
 impl Medium for Disk {
     fn create(&self, path: &Path, head: &[u8]) -> io::Result<Box<dyn LogFile>> {
-        let reserved = path.with_file_name(RESERVED);
-        let file = match File::options().write(true).open(&reserved) {
-            Ok(file) => {
-                fs::rename(&reserved, path)?;
-                file
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // An earlier attempt may have failed half way.
-                File::options()
-                    .create(true)
-                    .truncate(true)
-                    .write(true)
-                    .open(path)?
-            }
-            Err(error) => return Err(error),
-        };
+        // An earlier attempt may have failed half way.
+        let file = File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(path)?;
         file.write_all_at(head, 0)?;
         file.sync_all()?;
-        if let Some(folder) = path.parent() {
-            sync_folder(folder)?;
-        }
+        sync_parent(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn begin(&self, path: &Path, head: &[u8]) -> io::Result<Box<dyn LogFile>> {
+        let file = File::options().write(true).open(path)?;
+        file.write_all_at(head, 0)?;
+        file.sync_data()?;
         Ok(Box::new(file))
     }
 
@@ -78,12 +81,25 @@ impl Medium for Disk {
         made
     }
 
-    fn release(&self, folder: &Path) -> io::Result<()> {
-        match fs::remove_file(folder.join(RESERVED)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            done => done,
-        }
+    fn place(&self, path: &Path) -> io::Result<()> {
+        fs::rename(path.with_file_name(RESERVED), path)?;
+        sync_parent(path)
     }
+
+    fn release(&self, folder: &Path, placed: Option<&Path>) -> io::Result<()> {
+        let reserved = folder.join(RESERVED);
+        for path in [Some(reserved.as_path()), placed].into_iter().flatten() {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), sync_folder)
 }
 
 fn fill(path: &Path, bytes: u64) -> io::Result<()> {
@@ -96,6 +112,10 @@ fn fill(path: &Path, bytes: u64) -> io::Result<()> {
         let length = (bytes - offset).min(ZEROS.len() as u64);
         file.write_all_at(ZEROS.get(..length as usize).unwrap_or(&ZEROS), offset)?;
         offset += length;
+        // Bit by bit, as all that is written behind the commits.
+        if offset % SYNCED_BYTES == 0 {
+            file.sync_data()?;
+        }
     }
     file.sync_all()
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::{Buf, BufMut};
 
@@ -34,7 +35,7 @@ pub(in crate::embedded) struct Mark {
 /// The file with the mark.
 #[derive(Debug)]
 pub(in crate::embedded) struct MarkFile {
-    file: File,
+    file: Arc<File>,
     turn: u64,
     mark: Mark,
 }
@@ -44,6 +45,7 @@ impl MarkFile {
     pub(in crate::embedded) fn create(path: &Path, mark: Mark) -> io::Result<Self> {
         let file = File::create_new(path)?;
         file.set_len(2 * SLOT_BYTES)?;
+        let file = Arc::new(file);
         let mut marks = Self { file, turn: 0, mark };
         marks.write(mark)?;
         marks.write(mark)?;
@@ -59,6 +61,7 @@ impl MarkFile {
         };
         let slots = [read_slot(&file, 0)?, read_slot(&file, 1)?];
         let latest = slots.into_iter().flatten().max_by_key(|(turn, _)| *turn);
+        let file = Arc::new(file);
         Ok(latest.map(|(turn, mark)| Self { file, turn, mark }))
     }
 
@@ -78,6 +81,11 @@ impl MarkFile {
         slot.put_u64(mark.version.as_u64());
         slot.put_u64(checksum::of(&slot));
         self.file.write_all_at(&slot, self.turn % 2 * SLOT_BYTES)
+    }
+
+    /// The file, to be synced by somebody who does not keep others from writing the mark meanwhile.
+    pub(in crate::embedded) fn file(&self) -> Arc<File> {
+        self.file.clone()
     }
 
     /// Makes the mark durable.

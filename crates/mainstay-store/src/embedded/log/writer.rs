@@ -83,11 +83,15 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on in the next file.
-    pub(in crate::embedded) fn rotate(&mut self) -> io::Result<()> {
+    /// Goes on in the next file, which was placed already or is made now.
+    pub(in crate::embedded) fn rotate(&mut self, is_placed: bool) -> io::Result<()> {
         let head = Head::new(self.head.number + 1, self.durable_bytes);
         let name = file_name(&self.folder, head.number);
-        self.file = self.medium.create(&name, &head.encode())?;
+        self.file = if is_placed {
+            self.medium.begin(&name, &head.encode())?
+        } else {
+            self.medium.create(&name, &head.encode())?
+        };
         self.head = head;
         self.durable_bytes = frame::HEAD_BYTES as u64;
         self.dirty = false;

@@ -4,8 +4,6 @@
 //! to the system, so it outlives the process. After each kill the store is opened here: every commit without an answer is
 //! settled by its token, everything is looked at, and in the end the history checker judges all rounds together.
 
-mod events;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -18,7 +16,7 @@ use mainstay_store::conformance::workload::{Client, OperationId};
 use mainstay_store::embedded::{Embedded, Options};
 use mainstay_store::history::Summary;
 
-use self::events::Events;
+use crate::events::{self, Events};
 
 /// Tells the child where to work; the number tells it which operations are its own.
 pub(crate) const FOLDER: &str = "MAINSTAY_STORE_CRASH_FOLDER";

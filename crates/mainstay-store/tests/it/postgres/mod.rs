@@ -1,6 +1,7 @@
 //! The PostgreSQL adapter, against a real server that is started here.
 
 mod encryption;
+mod kills;
 mod outages;
 mod refusals;
 mod server;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use mainstay_store::conformance::workload::{self, Client};
+use mainstay_store::conformance::workload;
 use mainstay_store::history::Recorder;
 use mainstay_store::postgres::Postgres;
 use mainstay_store::{Batch, CommitError, Key, KeyRange, ReadError, Scan, Store, Token, Value};
@@ -138,46 +138,4 @@ async fn what_one_process_commits_wakes_the_other() {
         .unwrap()
         .unwrap();
     assert!(seen >= commit.version);
-}
-
-/// The server is killed under two stores, again and again; no acknowledged commit is lost, and none is invented.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_server_loses_nothing_that_was_acknowledged() {
-    const KILLS: u64 = 3;
-    let Some(mut server) = Server::start_new().await else {
-        return;
-    };
-    let options = server.options("mainstay");
-    let (first, second) = tokio::join!(open(&options), open(&options));
-    let (recorder, ids) = (Arc::new(Recorder::new()), Arc::new(AtomicU64::new(1)));
-    for _ in 0..KILLS {
-        let mut watch = first.watch("".into());
-        let running = {
-            let (first, second) = (first.clone(), second.clone());
-            let (recorder, ids) = (recorder.clone(), ids.clone());
-            tokio::spawn(async move { run_two([&first, &second], &recorder, &ids).await })
-        };
-        for _ in 0..10 {
-            tokio::time::timeout(PATIENCE, watch.changed())
-                .await
-                .unwrap()
-                .unwrap();
-        }
-        server.kill().await;
-        server.start().await;
-        let unknown = running.await.unwrap();
-        let store = first.clone() as Arc<dyn Store>;
-        let settling = async {
-            for batch in &unknown {
-                while !workload::settle(&store, &recorder, batch).await {}
-            }
-        };
-        tokio::time::timeout(PATIENCE, settling).await.unwrap();
-        Client::new(store, 0).look(recorder.as_ref()).await;
-    }
-    let summary = recorder
-        .history()
-        .check()
-        .unwrap_or_else(|violation| panic!("{violation}"));
-    assert!(summary.commits > 100, "{summary:?}");
 }

@@ -98,6 +98,40 @@ async fn a_group_that_waits_too_long_is_undone() {
     store.commit(put("a")).await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_the_batch_that_the_server_refuses_is_refused() {
+    let Some(server) = shared().await else { return };
+    let schema = new_schema();
+    let store = open(&server.options(&schema)).await;
+    let mut client = server.connect().await;
+    let refuse = format!("ALTER TABLE {schema}.keys ADD CHECK (key <> 'bad')");
+    client.batch_execute(&refuse).await.unwrap();
+    // While the lock is held, some wait in the server, and the others gather into the next group.
+    let transaction = client.transaction().await.unwrap();
+    let lock = format!("SELECT pg_advisory_xact_lock(hashtextextended('mainstay store {schema}', 0))");
+    transaction.batch_execute(&lock).await.unwrap();
+    let names = ["first", "good", "bad", "also good"];
+    let commits = names.map(|name| (name, store.commit(put(name))));
+    transaction.rollback().await.unwrap();
+    for (name, commit) in commits {
+        let answer = commit.await;
+        if name == "bad" {
+            assert!(
+                matches!(&answer, Err(CommitError::Unavailable(reason)) if reason.contains("23514")),
+                "{answer:?}"
+            );
+        } else {
+            assert!(answer.is_ok(), "{name}: {answer:?}");
+        }
+    }
+    let found = store.read(&names.map(key)).await.unwrap().values;
+    assert!(
+        matches!(&found[..], [Some(_), Some(_), None, Some(_)]),
+        "{found:?}"
+    );
+    store.commit(put("later")).await.unwrap();
+}
+
 /// What an older connection of the process has sent comes to nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_session_is_fenced() {

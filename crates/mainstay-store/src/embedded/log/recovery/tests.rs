@@ -3,7 +3,7 @@ use std::os::unix::fs::FileExt;
 use bytes::BytesMut;
 
 use super::*;
-use crate::embedded::log::file::Disk;
+use crate::embedded::log::file::{Disk, Medium};
 use crate::embedded::log::writer::Writer;
 use crate::version::Version;
 
@@ -33,7 +33,7 @@ impl Log {
         let mut writer = Writer::begin(folder.path(), Box::new(Disk), 1, 0).unwrap();
         writer.write(&mut group(1)).unwrap();
         writer.write(&mut group(2)).unwrap();
-        writer.rotate().unwrap();
+        writer.rotate(false).unwrap();
         writer.write(&mut group(3)).unwrap();
         writer.write(&mut group(4)).unwrap();
         let mark = Mark {
@@ -132,6 +132,34 @@ fn a_torn_group_behind_the_mark_never_happened() {
     broken[frame::HEAD_BYTES + 20] ^= 1;
     fs::write(log.name(2), &broken).unwrap();
     assert!(log.recover().is_err());
+}
+
+#[test]
+fn a_placed_file_counts_when_it_is_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let mut writer = Writer::begin(path, Box::new(Disk), 1, 0).unwrap();
+    writer.write(&mut group(1)).unwrap();
+    let mark = Mark {
+        first_file: 1,
+        last_file: 1,
+        durable_bytes: writer.durable_bytes(),
+        version: Version::from_u64(1),
+    };
+    let recovered = || {
+        let mut versions = Vec::new();
+        let end = recover(path, path, mark, |record| {
+            versions.push(record.version.as_u64());
+        });
+        (end.unwrap().file, versions)
+    };
+    Disk.reserve(path, 10_000).unwrap();
+    Disk.place(&file_name(path, 2)).unwrap();
+    assert_eq!(recovered(), (1, vec![1]));
+    writer.rotate(true).unwrap();
+    assert_eq!(recovered(), (2, vec![1]));
+    writer.write(&mut group(2)).unwrap();
+    assert_eq!(recovered(), (2, vec![1, 2]));
 }
 
 #[test]

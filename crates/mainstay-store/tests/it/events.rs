@@ -1,4 +1,5 @@
-//! Notes in a file, one line each, that outlive the process. The number of a line is its time.
+//! Notes in a file, one line each, that outlive the process. The number of a line is its time, for all processes that
+//! write to the file.
 //!
 //! ```text
 //!   c NUMBER ID PLAN          a commit begins          q NUMBER              a read begins
@@ -8,49 +9,75 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mainstay_store::conformance::workload::{Note, OperationId, Plan, value};
 use mainstay_store::history::{Action, History, Operation, Outcome};
-use mainstay_store::{Commit, Entry, Key, KeyRange, Page, Read, Store, Stored, Version};
+use mainstay_store::{Commit, Entry, Key, KeyRange, Page, Store, Stored, Version};
 
 /// The notes.
-pub(super) struct Events {
+pub(crate) struct Events {
     file: File,
     path: std::path::PathBuf,
     next: AtomicU64,
 }
 
 /// How much was noted, in bytes.
-pub(super) fn length(path: &Path) -> u64 {
+pub(crate) fn length(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.len())
 }
 
+/// How many commits with these numbers were acknowledged in what was noted from byte `begin` on.
+pub(crate) fn commits(path: &Path, begin: u64, numbers: &Range<u64>) -> u64 {
+    let Ok(mut file) = File::open(path) else {
+        return 0;
+    };
+    let mut text = String::new();
+    file.seek(SeekFrom::Start(begin)).unwrap();
+    file.read_to_string(&mut text).unwrap();
+    let is_commit = |line: &&str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let [_, number, _, "true" | "false", "."] = words[..] else {
+            return false;
+        };
+        number.parse().is_ok_and(|number| numbers.contains(&number))
+    };
+    text.lines().filter(is_commit).count() as u64
+}
+
 impl Events {
-    pub(super) fn open(path: &Path) -> Self {
+    /// Notes of a process that nobody else writes beside: no line is shorter than a byte, so no number comes twice.
+    pub(crate) fn open(path: &Path) -> Self {
+        Self::open_from(path, length(path))
+    }
+
+    /// Notes whose numbers, from `first` on, no other process uses.
+    pub(crate) fn open_from(path: &Path, first: u64) -> Self {
         let file = File::options().create(true).append(true).open(path).unwrap();
         Self {
             file,
             path: path.to_owned(),
-            // Unique over all processes: no line is shorter than a byte.
-            next: AtomicU64::new(length(path)),
+            next: AtomicU64::new(first),
         }
     }
 
     /// Commits a plan and notes it.
-    pub(super) async fn commit(&self, store: &Arc<dyn Store>, id: OperationId, plan: &Plan) {
+    pub(crate) async fn commit(&self, store: &Arc<dyn Store>, id: OperationId, plan: &Plan) -> Outcome {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.note(&format!("c {number} {} {}", id.0, encode(plan)));
-        let outcome = match Outcome::of(&store.commit(plan.batch(id)).await) {
+        let outcome = Outcome::of(&store.commit(plan.batch(id)).await);
+        let told = match outcome {
             Outcome::Committed(commit) => format!("{} {}", commit.version, commit.replayed),
             Outcome::Conflict(position) => format!("conflict {position}"),
             Outcome::Refused => "refused".to_owned(),
             Outcome::Unknown => "unknown".to_owned(),
         };
-        self.note(&format!("C {number} {outcome}"));
+        self.note(&format!("C {number} {told}"));
+        outcome
     }
 
     fn note(&self, line: &str) {
@@ -66,8 +93,9 @@ impl Events {
     }
 
     /// Commits whose outcome nobody knows yet.
-    pub(super) fn open_commits(&self) -> Vec<(OperationId, Plan)> {
-        let mut open = BTreeMap::new();
+    pub(crate) fn open_commits(&self) -> Vec<(OperationId, Plan)> {
+        // Attempts that may have been committed; a refusal speaks for its own attempt alone, the others for all.
+        let mut open: BTreeMap<u64, (Plan, u64)> = BTreeMap::new();
         let mut numbers = BTreeMap::new();
         for line in self.lines() {
             let words: Vec<_> = line.split(' ').collect();
@@ -75,7 +103,12 @@ impl Events {
                 "c" => {
                     let id: u64 = words[2].parse().unwrap();
                     numbers.insert(words[1].to_owned(), id);
-                    open.insert(id, decode(&words[3..]));
+                    open.entry(id).or_insert((decode(&words[3..]), 0)).1 += 1;
+                }
+                "C" if words[2] == "refused" => {
+                    if let Some((_, attempts)) = open.get_mut(&numbers[words[1]]) {
+                        *attempts -= 1;
+                    }
                 }
                 "C" if words[2] != "unknown" => {
                     open.remove(&numbers[words[1]]);
@@ -83,13 +116,12 @@ impl Events {
                 _ => {}
             }
         }
-        open.into_iter()
-            .map(|(id, plan)| (OperationId(id), plan))
-            .collect()
+        let unknown = open.into_iter().filter(|(_, (_, attempts))| *attempts > 0);
+        unknown.map(|(id, (plan, _))| (OperationId(id), plan)).collect()
     }
 
     /// All that was noted.
-    pub(super) fn history(&self) -> History {
+    pub(crate) fn history(&self) -> History {
         let mut begun = BTreeMap::new();
         let mut operations = Vec::new();
         for (time, line) in self.lines().iter().enumerate() {
@@ -256,7 +288,7 @@ fn read(words: &[&str]) -> Action {
     let (keys, values) = words[1..].iter().map(|cell| parse_cell(cell)).unzip();
     Action::Read {
         keys,
-        read: Read {
+        read: mainstay_store::Read {
             at: Version::from_u64(words[0].parse().unwrap()),
             values,
         },
