@@ -79,6 +79,7 @@ fn take_deadline(headers: &mut HeaderMap) -> Option<Duration> {
     Some(Duration::from_millis(millis))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the cache gives its errors away")]
 fn broken(error: io::Error) -> CallError {
     CallError {
         reason: Reason::Broken,
