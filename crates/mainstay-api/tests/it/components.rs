@@ -118,10 +118,9 @@ impl Following {
     /// The next line; `None` at the end.
     async fn next<T: DeserializeOwned>(&mut self) -> Option<T> {
         loop {
-            if let Some((line, rest)) = self.buffer.split_once('\n') {
-                let decoded = serde_json::from_str(line).unwrap();
-                self.buffer = rest.to_owned();
-                return Some(decoded);
+            if let Some(end) = self.buffer.find('\n') {
+                let line: String = self.buffer.drain(..=end).collect();
+                return Some(serde_json::from_str(&line).unwrap());
             }
             let frame = in_time(self.body.frame()).await?.unwrap();
             self.buffer
@@ -379,105 +378,48 @@ async fn secrets_of_the_environment_are_only_read() {
 #[tokio::test]
 async fn what_does_not_exist_is_told() {
     let control = start().await;
-    for (method, path, status, code) in [
-        (
-            Method::GET,
-            "/api/state/nowhere/keys",
-            404,
-            "ERR_UNKNOWN_COMPONENT",
-        ),
-        (
-            Method::GET,
-            "/api/config/statestore/keys",
-            404,
-            "ERR_UNKNOWN_COMPONENT",
-        ),
-        (
-            Method::GET,
-            "/api/secrets/nowhere/names",
-            404,
-            "ERR_UNKNOWN_COMPONENT",
-        ),
-        (
-            Method::GET,
-            "/api/state/statestore/keys?app=nobody",
-            404,
-            "ERR_UNKNOWN_APP",
-        ),
-        (Method::GET, "/api/state/statestore", 404, "ERR_NOT_FOUND"),
-        (Method::GET, "/api/state/statestore/values", 404, "ERR_NOT_FOUND"),
-        (
-            Method::GET,
-            "/api/config/configstore/keys/none",
-            404,
-            "ERR_NOT_FOUND",
-        ),
-        (
-            Method::GET,
-            "/api/config/configstore/keys/none/history",
-            404,
-            "ERR_NOT_FOUND",
-        ),
-        (
-            Method::POST,
-            "/api/config/configstore/keys/none/undo?by=ada",
-            404,
-            "ERR_NOT_FOUND",
-        ),
-        (Method::POST, "/api/components", 405, "ERR_METHOD_NOT_ALLOWED"),
-        (
-            Method::POST,
-            "/api/state/statestore/keys/k",
-            405,
-            "ERR_METHOD_NOT_ALLOWED",
-        ),
-        (
-            Method::GET,
-            "/api/secrets/secretstore/rewrap",
-            405,
-            "ERR_METHOD_NOT_ALLOWED",
-        ),
-        (
-            Method::GET,
-            "/api/state/statestore/keys/%zz",
-            400,
-            "ERR_BAD_REQUEST",
-        ),
-        (
-            Method::GET,
-            "/api/state/statestore/keys/%ff",
-            400,
-            "ERR_BAD_REQUEST",
-        ),
-        (
-            Method::GET,
-            "/api/state/statestore/keys?limit=many",
-            400,
-            "ERR_BAD_REQUEST",
-        ),
-        (
-            Method::GET,
-            "/api/state/statestore/keys/a%7C%7Cb?app=back",
-            400,
-            "ERR_BAD_REQUEST",
-        ),
+    for (path, code) in [
+        ("/api/state/nowhere/keys", "ERR_UNKNOWN_COMPONENT"),
+        ("/api/config/statestore/keys", "ERR_UNKNOWN_COMPONENT"),
+        ("/api/secrets/nowhere/names", "ERR_UNKNOWN_COMPONENT"),
+        ("/api/state/statestore/keys?app=nobody", "ERR_UNKNOWN_APP"),
+        ("/api/state/statestore", "ERR_NOT_FOUND"),
+        ("/api/state/statestore/values", "ERR_NOT_FOUND"),
+        ("/api/config/configstore/keys/none", "ERR_NOT_FOUND"),
+        ("/api/config/configstore/keys/none/history", "ERR_NOT_FOUND"),
     ] {
-        refused(&control.ask(method, path).await, status, code);
+        refused(&control.get(path).await, 404, code);
+    }
+    let undo = "/api/config/configstore/keys/none/undo?by=ada";
+    refused(&control.ask(Method::POST, undo).await, 404, "ERR_NOT_FOUND");
+    for (method, path) in [
+        (Method::POST, "/api/components"),
+        (Method::POST, "/api/state/statestore/keys/k"),
+        (Method::GET, "/api/secrets/secretstore/rewrap"),
+    ] {
+        refused(&control.ask(method, path).await, 405, "ERR_METHOD_NOT_ALLOWED");
+    }
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_told() {
+    let control = start().await;
+    for path in [
+        "/api/state/statestore/keys/%zz",
+        "/api/state/statestore/keys/%ff",
+        "/api/state/statestore/keys?limit=many",
+        "/api/state/statestore/keys/a%7C%7Cb?app=back",
+    ] {
+        refused(&control.get(path).await, 400, "ERR_BAD_REQUEST");
     }
     let large = vec![b'x'; 1024 * 1024];
-    let large = control
-        .send(Method::PUT, "/api/state/statestore/keys/k", large)
-        .await;
-    refused(&large, 413, "ERR_TOO_LARGE");
-    let bytes = &b"\xff"[..];
+    let large = control.send(Method::PUT, "/api/state/statestore/keys/k", large);
+    refused(&large.await, 413, "ERR_TOO_LARGE");
     for path in [
         "/api/config/configstore/keys/k?by=ada",
         "/api/secrets/secretstore/names/k",
     ] {
-        refused(
-            &control.send(Method::PUT, path, bytes).await,
-            400,
-            "ERR_BAD_REQUEST",
-        );
+        let bytes = control.send(Method::PUT, path, &b"\xff"[..]);
+        refused(&bytes.await, 400, "ERR_BAD_REQUEST");
     }
 }

@@ -52,7 +52,7 @@ enum Command {
     Delete {
         /// The key
         key: String,
-        /// Only while it has this ETag
+        /// Only while its value has this `ETag`
         #[arg(long, value_name = "ETAG")]
         etag: Option<String>,
     },
@@ -82,7 +82,7 @@ struct Set {
     /// How long it stays; for ever by default
     #[arg(long, value_name = "DURATION", value_parser = flags::duration)]
     ttl: Option<Duration>,
-    /// Only while it has this ETag
+    /// Only while its value has this `ETag`
     #[arg(long, value_name = "ETAG")]
     etag: Option<String>,
     /// Only when the key does not exist

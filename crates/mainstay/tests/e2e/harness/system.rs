@@ -311,7 +311,7 @@ pub async fn run(arguments: &[&str], env: &[(String, String)]) -> Output {
     let output = within(&arguments.join(" "), command.kill_on_drop(true).output())
         .await
         .expect("the program starts");
-    ended(output)
+    ended(&output)
 }
 
 /// Runs the binary to its end with this on its standard input.
@@ -330,10 +330,10 @@ async fn run_with_input(arguments: &[&str], env: &[(String, String)], input: &[u
     };
     let running = async { tokio::join!(writing, child.wait_with_output()).1 };
     let output = within(&arguments.join(" "), running).await;
-    ended(output.expect("the program ends"))
+    ended(&output.expect("the program ends"))
 }
 
-fn ended(output: std::process::Output) -> Output {
+fn ended(output: &std::process::Output) -> Output {
     Output {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
