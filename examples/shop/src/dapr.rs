@@ -1,4 +1,4 @@
-//! Calls to other services, through the Dapr API of the runtime.
+//! The Dapr API of the runtime: calls to other services.
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ const ANSWER_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Dapr {
     http: Client<HttpConnector, Full<Bytes>>,
-    invoke: String,
+    base: String,
     token: Option<HeaderValue>,
 }
 
@@ -31,6 +31,7 @@ pub struct Answer {
     /// Whether the runtime answered in place of the service.
     pub fallback: bool,
     retry_after: Option<HeaderValue>,
+    etag: Option<HeaderValue>,
     body: Bytes,
 }
 
@@ -49,7 +50,7 @@ impl Dapr {
         connector.set_nodelay(true);
         Ok(Self {
             http: Client::builder(TokioExecutor::new()).build(connector),
-            invoke: format!("http://127.0.0.1:{port}/v1.0/invoke"),
+            base: format!("http://127.0.0.1:{port}"),
             token: token.map(|token| token.parse()).transpose()?,
         })
     }
@@ -85,9 +86,27 @@ impl Dapr {
         body: Bytes,
         context: &Context,
     ) -> Result<Answer, Problem> {
+        let path = format!("v1.0/invoke/{app}/method/{method}");
+        self.ask(verb, &path, body, context).await
+    }
+
+    /// Asks the runtime itself for something.
+    pub(crate) async fn api(
+        &self,
+        verb: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        context: &Context,
+    ) -> Result<Answer, Problem> {
+        let body = body.map(serde_json::to_vec).transpose().map_err(Problem::bug)?;
+        self.ask(verb, path, body.unwrap_or_default().into(), context)
+            .await
+    }
+
+    async fn ask(&self, verb: Method, path: &str, body: Bytes, context: &Context) -> Result<Answer, Problem> {
         let mut request = Request::builder()
             .method(verb)
-            .uri(format!("{}/{app}/method/{method}", self.invoke))
+            .uri(format!("{}/{path}", self.base))
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(Problem::bug)?;
@@ -96,7 +115,7 @@ impl Dapr {
             request.headers_mut().insert("dapr-api-token", token.clone());
         }
         let no_answer = |error: &dyn std::fmt::Display| {
-            Problem::new(StatusCode::BAD_GATEWAY, format!("no answer about {app}: {error}"))
+            Problem::new(StatusCode::BAD_GATEWAY, format!("no answer to {path}: {error}"))
         };
         let response = self
             .http
@@ -109,6 +128,7 @@ impl Dapr {
             status: head.status,
             fallback: head.headers.contains_key("mainstay-fallback"),
             retry_after: head.headers.get(header::RETRY_AFTER).cloned(),
+            etag: head.headers.get(header::ETAG).cloned(),
             body: body.map_err(|error| no_answer(&error))?.to_bytes(),
         })
     }
@@ -133,8 +153,13 @@ impl Answer {
         })
     }
 
+    /// The tag of the value that it holds.
+    pub(crate) fn etag(&self) -> Option<String> {
+        Some(self.etag.as_ref()?.to_str().ok()?.to_owned())
+    }
+
     /// What went wrong, in the words of a service (`error`) or of the runtime (`message`).
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let body: serde_json::Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let text = body.get("error").or_else(|| body.get("message"));
         match text.and_then(serde_json::Value::as_str) {

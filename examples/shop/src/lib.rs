@@ -2,7 +2,7 @@
 //!
 //! They are plain HTTP servers that know nothing of each other's addresses: a call goes to the Dapr API beside the
 //! service, by name. Timeouts, retries, breakers, limits and fallbacks are nowhere in this code; the runtime derives
-//! them from the SLAs in `mainstay.yaml`.
+//! them from the SLAs in `mainstay.yaml`. What they have to remember is in the state store of the runtime.
 
 mod context;
 mod dapr;
@@ -11,6 +11,7 @@ mod memory;
 mod model;
 mod problem;
 mod service;
+mod state;
 mod traffic;
 
 pub use context::Context;
@@ -20,4 +21,5 @@ pub use memory::Memory;
 pub use model::{Charge, Charged, Order, Payment, Product, Purchase, Reservation, Reserved, Stock, check_id};
 pub use problem::Problem;
 pub use service::serve;
+pub use state::{Change, Kept, Saved};
 pub use traffic::{Arrivals, Outcome, Tally};

@@ -1,82 +1,143 @@
-//! What is on the shelves. It is kept in memory: an inventory that was killed begins with full shelves again.
+//! What is on the shelves. It is kept in state: every replica sees the same shelves, and a restart does not fill them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
-use shop::{Memory, Problem, Purchase, Reservation, Reserved, Stock, knob, serve};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shop::{Change, Dapr, Kept, Problem, Purchase, Reservation, Reserved, Saved, Stock, knob, serve};
 
-/// How many reservations are remembered, to tell a repeated one from a new one.
-const RESERVATIONS_MAX: usize = 10_000;
+/// How long a reservation is remembered, to tell a repeated one from a new one.
+const RESERVATION_SECONDS: u32 = 24 * 3_600;
 
-type Shared = Arc<Mutex<Shelves>>;
+/// How often a reservation is decided anew because others were faster.
+const ATTEMPTS: usize = 20;
+
+#[derive(Clone)]
+struct Inventory {
+    dapr: Dapr,
+    /// Of each product after a delivery.
+    full: u32,
+}
+
+/// What is left of a product.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shelf {
+    product: String,
+    left: u32,
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let shelves = Shelves::new(knob("INVENTORY_STOCK", 500)?);
+    let inventory = Inventory {
+        dapr: Dapr::from_env()?,
+        full: knob("INVENTORY_STOCK", 500)?,
+    };
     let routes = Router::new()
         .route("/stock", get(stock))
         .route("/reservations", post(reserve))
-        .with_state(Arc::new(Mutex::new(shelves)));
+        .with_state(inventory);
     serve(routes).await
 }
 
-async fn stock(State(shelves): State<Shared>) -> Json<HashMap<String, u32>> {
-    let shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
-    Json(shelves.left.clone())
+async fn stock(State(inventory): State<Inventory>) -> Result<Json<BTreeMap<String, u32>>, Problem> {
+    let shelves = json!({ "filter": { "GTE": { "left": 0 } } });
+    let shelves: Vec<Shelf> = inventory.dapr.found(&shelves).await?;
+    Ok(Json(
+        shelves
+            .into_iter()
+            .map(|shelf| (shelf.product, shelf.left))
+            .collect(),
+    ))
 }
 
+/// Sets goods aside. Shelf and reservation are one change, made only if both are still what they were when it was decided.
 async fn reserve(
-    State(shelves): State<Shared>,
+    State(inventory): State<Inventory>,
     Json(reservation): Json<Reservation>,
 ) -> Result<Json<Reserved>, Problem> {
-    let mut shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
-    shelves.reserve(reservation)?;
-    Ok(Json(Reserved {
-        stock: Stock::Reserved,
-    }))
-}
-
-struct Shelves {
-    /// Of each product after a delivery.
-    full: u32,
-    left: HashMap<String, u32>,
-    reservations: Memory<Purchase>,
-}
-
-impl Shelves {
-    fn new(full: u32) -> Self {
-        Self {
-            full,
-            left: HashMap::new(),
-            reservations: Memory::new(RESERVATIONS_MAX),
+    let Reservation { order, purchase } = &reservation;
+    let (of_order, of_product) = (
+        format!("reservation-{order}"),
+        format!("shelf-{}", purchase.product),
+    );
+    for _ in 0..ATTEMPTS {
+        let known: Option<Kept<Purchase>> = inventory.dapr.kept(&of_order).await?;
+        let shelf: Option<Kept<Shelf>> = inventory.dapr.kept(&of_product).await?;
+        let left = shelf.as_ref().map_or(inventory.full, |shelf| shelf.value.left);
+        let decision = decide(
+            &reservation,
+            known.map(|known| known.value).as_ref(),
+            left,
+            inventory.full,
+        )?;
+        let left = match decision {
+            Decision::Known => {
+                return Ok(Json(Reserved {
+                    stock: Stock::Reserved,
+                }));
+            }
+            Decision::Take { left } | Decision::Refill { left } => left,
+        };
+        let product = purchase.product.clone();
+        let mut values = vec![Saved::instead_of(
+            &of_product,
+            &Shelf { product, left },
+            shelf.as_ref(),
+        )?];
+        if let Decision::Take { .. } = decision {
+            let reserved = Saved::instead_of(&of_order, purchase, None)?;
+            values.push(reserved.for_seconds(RESERVATION_SECONDS));
+        }
+        match (inventory.dapr.save(values).await?, decision) {
+            (Change::Overtaken, _) => {}
+            (Change::Made, Decision::Refill { .. }) => {
+                let text = format!("`{}` is sold out, more comes any moment", purchase.product);
+                return Err(Problem::new(StatusCode::CONFLICT, text));
+            }
+            (Change::Made, _) => {
+                return Ok(Json(Reserved {
+                    stock: Stock::Reserved,
+                }));
+            }
         }
     }
+    let text = format!("too many want `{}` at once", purchase.product);
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, text))
+}
 
-    /// Sets goods aside, once per order however often it is asked. When they are sold out a delivery comes at once, so
-    /// that only one shopper is turned away.
-    fn reserve(&mut self, reservation: Reservation) -> Result<(), Problem> {
-        let Reservation { order, purchase } = reservation;
-        match self.reservations.get(&order) {
-            Some(reserved) if *reserved == purchase => return Ok(()),
-            Some(_) => {
-                let text = format!("order `{order}` has reserved something else");
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
-            }
-            None => (),
+/// What is to be done about a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// Nothing: it is done already.
+    Known,
+    /// Goods are taken, so many stay.
+    Take { left: u32 },
+    /// They are sold out. A delivery comes at once, so that only one shopper is turned away.
+    Refill { left: u32 },
+}
+
+/// Sets goods aside once per order, however often it is asked. Pure.
+fn decide(
+    reservation: &Reservation,
+    known: Option<&Purchase>,
+    left: u32,
+    full: u32,
+) -> Result<Decision, Problem> {
+    let Reservation { order, purchase } = reservation;
+    match known {
+        Some(reserved) if reserved == purchase => Ok(Decision::Known),
+        Some(_) => {
+            let text = format!("order `{order}` has reserved something else");
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text))
         }
-        let left = self.left.entry(purchase.product.clone()).or_insert(self.full);
-        let Some(rest) = left.checked_sub(purchase.quantity) else {
-            *left = self.full;
-            let text = format!("`{}` is sold out, more comes any moment", purchase.product);
-            return Err(Problem::new(StatusCode::CONFLICT, text));
-        };
-        *left = rest;
-        self.reservations.put(&order, purchase);
-        Ok(())
+        None => Ok(match left.checked_sub(purchase.quantity) {
+            Some(left) => Decision::Take { left },
+            None => Decision::Refill { left: full },
+        }),
     }
 }
 
@@ -96,22 +157,18 @@ mod tests {
 
     #[test]
     fn goods_are_set_aside_once_per_order() {
-        let mut shelves = Shelves::new(3);
-        for _ in 0..2 {
-            assert!(shelves.reserve(order("a", 2)).is_ok());
-            assert_eq!(shelves.left["lamp"], 1);
-        }
-        let other = shelves.reserve(order("a", 1)).map_err(|problem| problem.status);
+        let order_a = order("a", 2);
+        let first = decide(&order_a, None, 3, 3).map_err(|problem| problem.status);
+        assert_eq!(first, Ok(Decision::Take { left: 1 }));
+        let again = decide(&order_a, Some(&order_a.purchase), 1, 3).map_err(|problem| problem.status);
+        assert_eq!(again, Ok(Decision::Known));
+        let other = decide(&order("a", 1), Some(&order_a.purchase), 1, 3).map_err(|problem| problem.status);
         assert_eq!(other, Err(StatusCode::UNPROCESSABLE_ENTITY));
     }
 
     #[test]
     fn sold_out_calls_in_a_delivery() {
-        let mut shelves = Shelves::new(3);
-        assert!(shelves.reserve(order("a", 2)).is_ok());
-        let refused = shelves.reserve(order("b", 2)).map_err(|problem| problem.status);
-        assert_eq!(refused, Err(StatusCode::CONFLICT));
-        assert!(shelves.reserve(order("b", 2)).is_ok());
-        assert_eq!(shelves.left["lamp"], 1);
+        let refused = decide(&order("b", 2), None, 1, 3).map_err(|problem| problem.status);
+        assert_eq!(refused, Ok(Decision::Refill { left: 3 }));
     }
 }
