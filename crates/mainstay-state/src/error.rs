@@ -86,7 +86,6 @@ impl StateError {
     pub const fn kind(&self) -> ErrorKind {
         match self {
             Self::EtagMismatch { .. } | Self::Unprotected => ErrorKind::FailedPrecondition,
-            Self::Elsewhere => ErrorKind::Unimplemented,
             Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) => {
                 ErrorKind::InvalidArgument
             }
@@ -98,7 +97,7 @@ impl StateError {
             }
             Self::Query(_) => ErrorKind::InvalidArgument,
             Self::Full(_) | Self::Contended(_) => ErrorKind::Overloaded,
-            Self::QueryEncrypted | Self::QueryUnsupported => ErrorKind::Unimplemented,
+            Self::Elsewhere | Self::QueryEncrypted | Self::QueryUnsupported => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),

@@ -130,7 +130,7 @@ impl Place {
             )?),
             Engine::Redis => Self::Redis(EngineSettings::read(
                 settings,
-                redis::METADATA_NAMES,
+                &mainstay_redis::METADATA_NAMES,
                 |metadata| redis_options(metadata).map(drop),
             )?),
             Engine::Stored => Self::Stored,
@@ -156,7 +156,7 @@ impl Place {
             }
             Self::Redis(settings) => {
                 let options = redis_options(&settings.resolve(secrets).await?)?;
-                let state = redis::Redis::new(&options).map_err(|error| error.to_string())?;
+                let state = redis::Redis::new(options).map_err(|error| error.to_string())?;
                 state.connect().await.map_err(|error| error.to_string())?;
                 Ok((Arc::new(state), None))
             }
@@ -175,7 +175,7 @@ fn postgres_options(metadata: &Metadata) -> Result<postgresql::Options, String> 
 }
 
 fn redis_options(metadata: &Metadata) -> Result<redis::Options, String> {
-    redis::Options::parse(pairs(metadata)).map_err(|mistakes| told(&mistakes))
+    redis::Options::from_metadata(metadata).map_err(|error| error.to_string())
 }
 
 fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
