@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
-use mainstay_state::stored::Sweeper;
 use mainstay_state::{
     InMemory, InMemoryOptions, InvalidMetadata, KeyPrefix, StateStore, Stored, postgresql, redis,
 };
-use mainstay_store::Store;
+use mainstay_store::{Store, Sweeper};
 
 use super::engine::{EngineSettings, Metadata};
 use super::opened::Secrets;
@@ -163,7 +162,7 @@ impl Place {
             Self::Stored => {
                 let store = store.ok_or("there is no store")?;
                 let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
-                let sweeper = Sweeper::start(stored.clone(), SWEEP_INTERVAL);
+                let sweeper = stored.start_sweeper(SWEEP_INTERVAL);
                 Ok((Arc::new(stored), Some(sweeper)))
             }
         }
