@@ -3,6 +3,7 @@
 //! A setting is a key whose value is `value||version`; without `||` there is no version. Redis tells of changes by keyspace
 //! notifications, which it has to be told to send.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mainstay_redis::redis::cmd;
@@ -173,8 +174,9 @@ impl Channels {
 /// Tells Redis to send notifications, those that others need included.
 async fn enable(redis: &Redis) -> Result<(), RedisError> {
     let told = async {
-        let present: Vec<String> = redis.run(cmd("CONFIG").arg("GET").arg(NOTIFICATIONS)).await?;
-        let present = present.into_iter().nth(1).unwrap_or_default();
+        let mut settings: HashMap<String, String> =
+            redis.run(cmd("CONFIG").arg("GET").arg(NOTIFICATIONS)).await?;
+        let present = settings.remove(NOTIFICATIONS).unwrap_or_default();
         if present.contains('K') && present.contains('A') {
             return Ok(());
         }

@@ -38,7 +38,7 @@ const RENEW: &str = "
 ///
 /// A lock is a key with the resource's name that holds its owner's name and expires, as Dapr's is. Redis measures the expiry
 /// by its own clock. A replica that takes over may not know a lock yet that was granted just before: the next holder then has
-/// a greater token, but for a while there are two. Redis must be 5 or newer, and must not throw keys out to make room.
+/// a greater token, but for a while there are two. Redis must be 6 or newer, and must not throw keys out to make room.
 #[derive(Clone, Debug)]
 pub struct OnRedis {
     redis: Redis,

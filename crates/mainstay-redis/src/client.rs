@@ -1,77 +1,99 @@
-//! The connection that the commands of a component share.
+//! A Redis, as components see it.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSubStream};
-use redis::io::tcp::TcpSettings;
-use redis::{
-    Client, ClientTlsConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, RedisConnectionInfo,
-    TlsCertificates,
-};
-use socket2::TcpKeepalive;
+use redis::aio::PubSubStream;
+use redis::{Arg, Cmd, FromRedisValue, Value, from_redis_value};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::connection::Keeper;
 use crate::error::RedisError;
-use crate::options::{Options, Tls};
+use crate::options::Options;
+use crate::server;
 
-/// How long a connection is silent before the kernel asks whether the other side is still there.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How many commands may be under way. More are refused at once, rather than kept in memory.
+const MAX_COMMANDS: usize = 4_096;
 
-/// Most commands that wait for an answer at a time; further ones wait until they are sent.
-const MAX_IN_FLIGHT: usize = 1_024;
+/// What a command counts for one time; a larger one counts for more, so that all of them together have 64 MiB.
+const BYTES_OF_COMMAND: usize = 16 * 1_024;
 
-/// A Redis. Clones share one connection, on which commands overtake nobody and wait for nobody. When it breaks it is made
-/// anew; a command that was sent on it is not sent again.
+/// A Redis, 6 or newer. Clones share one connection, on which commands overtake nobody and wait for nobody. It is made when
+/// it is first needed, and anew when it broke; a command that was sent on it is not sent again, unless it only reads.
 #[derive(Clone)]
 pub struct Redis {
-    client: Client,
-    connection: ConnectionManager,
-    options: Arc<Options>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    keeper: Keeper,
+    commands: Semaphore,
 }
 
 impl Redis {
-    /// Connects, logs in, and makes sure that there is an answer. Cancel safe.
-    pub async fn connect(options: Options) -> Result<Self, RedisError> {
-        let client = client(&options)?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(options.dial_timeout))
-            .set_response_timeout(Some(options.response_timeout))
-            .set_number_of_retries(options.max_retries)
-            .set_min_delay(options.min_retry_interval)
-            .set_max_delay(options.max_retry_interval)
-            .set_concurrency_limit(MAX_IN_FLIGHT);
-        let connecting = ConnectionManager::new_with_config(client.clone(), config);
-        let connection = connecting.await.map_err(unreached)?;
-        let redis = Self {
-            client,
-            connection,
-            options: Arc::new(options),
+    /// Does not connect yet.
+    pub fn new(options: Options) -> Result<Self, RedisError> {
+        let tls = options.tls.as_ref();
+        let authorities = tls.and_then(|tls| tls.authorities.as_ref());
+        if authorities.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
+            let reason = "`caCert` holds no certificate in PEM";
+            return Err(RedisError::Refused(reason.into()));
+        }
+        let client = server::client(&options).map_err(|error| RedisError::of(&options.host, &error))?;
+        let shared = Shared {
+            keeper: Keeper::new(client, options),
+            commands: Semaphore::new(MAX_COMMANDS),
         };
-        redis.run::<String>(&redis::cmd("PING")).await?;
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Connects and logs in. Cancel safe.
+    pub async fn connect(options: Options) -> Result<Self, RedisError> {
+        let redis = Self::new(options)?;
+        redis.reach().await?;
         Ok(redis)
+    }
+
+    /// Connects, unless there is a connection, to learn whether it can. Cancel safe.
+    pub async fn reach(&self) -> Result<(), RedisError> {
+        self.shared.keeper.reach().await
     }
 
     /// Runs a command. Not cancel safe: it may be done or not.
     pub async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        // A clone is a pointer; the connection wants to be mutable.
-        let mut connection = self.connection.clone();
-        Ok(command.query_async(&mut connection).await?)
+        let _permit = self.enter(command)?;
+        let answer = self.shared.keeper.send(command).await?;
+        self.read_answer(answer)
+    }
+
+    /// Runs a command that changes nothing, again where its answer was lost. Cancel safe.
+    pub async fn read<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
+        let _permit = self.enter(command)?;
+        let mut retries = self.options().max_retries;
+        loop {
+            match self.shared.keeper.send(command).await {
+                Err(RedisError::UnknownOutcome(_)) if retries > 0 => retries -= 1,
+                answer => return self.read_answer(answer?),
+            }
+        }
     }
 
     /// Hears what is published, on a connection of its own. What is published after this was answered is not missed, as long
     /// as the connection lasts. Cancel safe.
     pub async fn subscribe(&self, topics: Topics<'_>) -> Result<Messages, RedisError> {
+        let keeper = &self.shared.keeper;
         let subscribing = async {
-            let mut pubsub = self.client.get_async_pubsub().await?;
+            let mut pubsub = keeper.client().get_async_pubsub().await?;
             match topics {
                 Topics::Channels(channels) => pubsub.subscribe(channels).await?,
                 Topics::Pattern(pattern) => pubsub.psubscribe(pattern).await?,
             }
             Ok(Messages(pubsub.into_on_message()))
         };
-        let limit = self.options.dial_timeout + self.options.response_timeout;
+        let limit = self.options().dial_timeout + self.options().response_timeout;
         let subscribed = tokio::time::timeout(limit, subscribing).await;
         subscribed.map_or_else(
             |_| {
@@ -79,14 +101,40 @@ impl Redis {
                     format!("no answer within {} ms", limit.as_millis()).into(),
                 ))
             },
-            |subscribed| subscribed.map_err(unreached),
+            |subscribed| subscribed.map_err(|error| keeper.told(&error).unsent()),
         )
+    }
+
+    /// Whether the server is known to write to its disk before it answers (`appendonly yes`, `appendfsync always`). Known
+    /// when there was a connection.
+    pub fn is_durable(&self) -> bool {
+        self.shared.keeper.is_durable()
     }
 
     /// How it is reached.
     pub fn options(&self) -> &Options {
-        &self.options
+        self.shared.keeper.options()
     }
+
+    fn enter(&self, command: &Cmd) -> Result<SemaphorePermit<'_>, RedisError> {
+        let places = places(command).ok_or(RedisError::Busy)?;
+        let permit = self.shared.commands.try_acquire_many(places);
+        permit.map_err(|_| RedisError::Busy)
+    }
+
+    fn read_answer<T: FromRedisValue>(&self, answer: Value) -> Result<T, RedisError> {
+        from_redis_value(answer).map_err(|error| self.shared.keeper.told(&error.into()))
+    }
+}
+
+/// How many commands one counts for.
+fn places(command: &Cmd) -> Option<u32> {
+    let bytes = |arg: Arg<&[u8]>| match arg {
+        Arg::Simple(bytes) => bytes.len(),
+        _ => 0,
+    };
+    let bytes: usize = command.args_iter().map(bytes).sum();
+    u32::try_from(1 + bytes / BYTES_OF_COMMAND).ok()
 }
 
 /// What to hear.
@@ -109,70 +157,6 @@ impl Messages {
     }
 }
 
-/// Nothing is asked for before there is a connection.
-fn unreached(error: redis::RedisError) -> RedisError {
-    match RedisError::from(error) {
-        RedisError::UnknownOutcome(reason) => RedisError::Unavailable(reason),
-        other => other,
-    }
-}
-
-fn client(options: &Options) -> Result<Client, RedisError> {
-    if options.tls.is_some() {
-        // The `redis` crate takes the one of the process. It is no error that there is one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    let host = options.host.clone();
-    let port = options.port;
-    let address = match &options.tls {
-        None => ConnectionAddr::Tcp(host, port),
-        Some(Tls { insecure, .. }) => ConnectionAddr::TcpTls {
-            host,
-            port,
-            insecure: *insecure,
-            tls_params: None,
-        },
-    };
-    let mut login = RedisConnectionInfo::default()
-        .set_db(options.database.into())
-        .set_lib_name("mainstay", env!("CARGO_PKG_VERSION"));
-    if let Some(username) = &options.username {
-        login = login.set_username(username);
-    }
-    if let Some(password) = &options.password {
-        login = login.set_password(password.as_str());
-    }
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE / 3)
-        .with_retries(3);
-    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    let server = address
-        .into_connection_info()?
-        .set_redis_settings(login)
-        .set_tcp_settings(settings);
-    if options.tls.as_ref().is_some_and(|tls| tls.insecure) {
-        tracing::warn!(
-            host = options.host,
-            "the certificate of Redis is not checked: insecureSkipTLSVerify is set"
-        );
-    }
-    match options.tls.as_ref().and_then(|tls| tls.client.as_ref()) {
-        None => Ok(Client::open(server)?),
-        Some((certificate, key)) => {
-            let client_tls = ClientTlsConfig {
-                client_cert: certificate.clone().into_bytes(),
-                client_key: key.as_bytes().to_vec(),
-            };
-            let certificates = TlsCertificates {
-                client_tls: Some(client_tls),
-                root_cert: None,
-            };
-            Ok(Client::build_with_tls(server, certificates)?)
-        }
-    }
-}
-
 /// What was published may be secret.
 impl fmt::Debug for Messages {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,6 +167,32 @@ impl fmt::Debug for Messages {
 /// Without the password.
 impl fmt::Debug for Redis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Redis").field(&self.options).finish()
+        formatter.debug_tuple("Redis").field(&self.shared.keeper).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_commands_count_for_more() {
+        let command = |bytes: usize| redis::cmd("SET").arg(vec![0; bytes]).to_owned();
+        assert_eq!(places(&command(0)), Some(1));
+        assert_eq!(places(&command(BYTES_OF_COMMAND)), Some(2));
+        assert_eq!(places(&command(8 * 1_024 * 1_024)), Some(513));
+    }
+
+    #[test]
+    fn too_many_are_refused_at_once() {
+        let redis = Redis::new(Options::new("localhost", 1)).unwrap();
+        let large = redis::cmd("SET").arg(vec![0; 8 * 1_024 * 1_024]).to_owned();
+        let mut permits = Vec::new();
+        while let Ok(permit) = redis.enter(&large) {
+            permits.push(permit);
+        }
+        assert_eq!(permits.len(), 7);
+        assert_eq!(redis.enter(&large).unwrap_err(), RedisError::Busy);
+        assert!(redis.enter(&redis::cmd("PING")).is_ok());
     }
 }

@@ -1,17 +1,19 @@
 //! Redis, as far as all components on it need the same: how to reach it, and what its errors mean.
 //!
 //! ```text
-//!   lock.redis   configuration.redis   …        commands, made with the `redis` crate
-//!        └──────────────┬──────────────┘
-//!                     Redis                       one connection that all commands share, made anew when it breaks
+//!   state.redis   lock.redis   configuration.redis        commands, made with the `redis` crate
+//!        └─────────────┼─────────────┘
+//!                    Redis                                one connection that all commands share, made anew when it breaks
 //! ```
 //!
 //! Redis answers before anything is on disk, and its replicas lag behind: what a component promises on it is worth as much as
 //! the Redis it stands on.
 
 mod client;
+mod connection;
 mod error;
 mod options;
+mod server;
 #[cfg(feature = "test-server")]
 pub mod test_server;
 

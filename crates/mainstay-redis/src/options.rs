@@ -9,8 +9,11 @@ use zeroize::Zeroizing;
 
 const DEFAULT_PORT: u16 = 6_379;
 
+/// Most retries: each has a pause, and all of them together the time to connect.
+const MAX_RETRIES: u32 = 100;
+
 /// The names of the metadata that [`Options::from_metadata`] reads or knows to be without meaning here: of Dapr's components.
-pub const METADATA_NAMES: [&str; 35] = [
+pub const METADATA_NAMES: [&str; 37] = [
     "redisHost",
     "redisPort",
     "redisUsername",
@@ -21,11 +24,13 @@ pub const METADATA_NAMES: [&str; 35] = [
     "insecureSkipTLSVerify",
     "clientCert",
     "clientKey",
+    "caCert",
     "dialTimeout",
     "readTimeout",
     "writeTimeout",
     "maxRetries",
     "redisMaxRetries",
+    "minRetryBackoff",
     "maxRetryBackoff",
     "redisMinRetryInterval",
     "redisMaxRetryInterval",
@@ -63,12 +68,12 @@ pub struct Options {
     pub database: u32,
     /// Whether and how the connection is encrypted.
     pub tls: Option<Tls>,
-    /// How long it may take to connect.
+    /// How long it may take to connect, retries included.
     pub dial_timeout: Duration,
     /// How long an answer may take.
     pub response_timeout: Duration,
-    /// How often it is tried again to connect before a command fails.
-    pub max_retries: usize,
+    /// How often it is tried again to connect, or to read, before a command fails.
+    pub max_retries: u32,
     /// How long to wait before the first of these; doubled after each.
     pub min_retry_interval: Duration,
     /// The longest of these waits.
@@ -80,6 +85,8 @@ pub struct Options {
 pub struct Tls {
     /// Whether any certificate of the server will do: for development only.
     pub insecure: bool,
+    /// Who signs the server's certificate, in PEM; without it, whom the machine trusts.
+    pub authorities: Option<String>,
     /// Certificate and key of this side, both in PEM.
     pub client: Option<(String, Zeroizing<String>)>,
 }
@@ -114,6 +121,9 @@ pub enum InvalidOptions {
     /// One without the other.
     #[error("`clientCert` and `clientKey` belong together: one of them is missing")]
     HalfACertificate,
+    /// They would be sent in the clear otherwise.
+    #[error("`enableTLS` must be true for the other settings of TLS to have a meaning")]
+    TlsIsOff,
     /// Not offered.
     #[error("`{0}` is not supported: Mainstay connects to a single Redis by its address and a password")]
     Unsupported(&'static str),
@@ -152,14 +162,16 @@ impl Options {
             |names: &[&'static str], default| metadata.duration(names).map(|found| found.unwrap_or(default));
         options.dial_timeout = duration(&["dialTimeout"], options.dial_timeout)?;
         options.response_timeout = duration(&["readTimeout"], options.response_timeout)?;
-        options.min_retry_interval = duration(&["redisMinRetryInterval"], options.min_retry_interval)?;
+        let shortest = ["redisMinRetryInterval", "minRetryBackoff"];
+        options.min_retry_interval = duration(&shortest, options.min_retry_interval)?;
         let longest = ["redisMaxRetryInterval", "maxRetryBackoff"];
         options.max_retry_interval = duration(&longest, options.max_retry_interval)?;
         for name in ["maxRetries", "redisMaxRetries"] {
+            // As in Dapr's client, -1 is none and 0 says nothing.
             if metadata.text(name) == Some("-1") {
                 options.max_retries = 0;
-            } else if let Some(retries) = metadata.number(name)? {
-                options.max_retries = retries as usize;
+            } else if let Some(retries @ 1..) = metadata.number(name)? {
+                options.max_retries = retries.min(MAX_RETRIES);
             }
         }
         Ok(options)
@@ -254,7 +266,17 @@ impl<'a> Metadata<'a> {
             (None, None) => None,
             _ => return Err(InvalidOptions::HalfACertificate),
         };
-        Ok(self.flag("enableTLS")?.then_some(Tls { insecure, client }))
+        let authorities = self.text("caCert").map(str::to_owned);
+        let is_on = self.flag("enableTLS")?;
+        // Without this, a half-written file would send the password in the clear.
+        if !is_on && (insecure || client.is_some() || authorities.is_some()) {
+            return Err(InvalidOptions::TlsIsOff);
+        }
+        Ok(is_on.then_some(Tls {
+            insecure,
+            authorities,
+            client,
+        }))
     }
 
     fn refuse_what_is_not_supported(&self) -> Result<(), InvalidOptions> {
@@ -299,6 +321,7 @@ impl fmt::Debug for Tls {
         formatter
             .debug_struct("Tls")
             .field("insecure", &self.insecure)
+            .field("authorities", &self.authorities.is_some())
             .field("client", &self.client.is_some())
             .finish()
     }
@@ -350,6 +373,9 @@ mod tests {
             ("readTimeout", "250"),
             ("maxRetries", "5"),
             ("redisMaxRetries", "-1"),
+            ("minRetryBackoff", "7"),
+            ("redisMaxRetryInterval", "1s"),
+            ("caCert", "PEM"),
             ("poolSize", "20"),
         ])
         .unwrap();
@@ -361,12 +387,11 @@ mod tests {
         assert_eq!((options.database, options.max_retries), (3, 0));
         assert_eq!(options.dial_timeout, Duration::from_secs(2));
         assert_eq!(options.response_timeout, Duration::from_millis(250));
-        assert!(
-            options
-                .tls
-                .as_ref()
-                .is_some_and(|tls| !tls.insecure && tls.client.is_none())
-        );
+        assert_eq!(options.min_retry_interval, Duration::from_millis(7));
+        assert_eq!(options.max_retry_interval, Duration::from_secs(1));
+        let tls = options.tls.clone().unwrap();
+        assert!(!tls.insecure && tls.client.is_none());
+        assert_eq!(tls.authorities.as_deref(), Some("PEM"));
         assert!(!format!("{options:?}").contains("hunter2"));
         assert!(
             read(&[("redisHost", "redis"), ("redisPassword", "")])
@@ -394,6 +419,11 @@ mod tests {
                 "clientKey",
                 "k",
                 "`clientCert` and `clientKey` belong together: one of them is missing",
+            ),
+            (
+                "insecureSkipTLSVerify",
+                "true",
+                "`enableTLS` must be true for the other settings of TLS to have a meaning",
             ),
             (
                 "redisType",

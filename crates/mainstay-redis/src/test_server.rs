@@ -72,7 +72,7 @@ impl TestServer {
         self
     }
 
-    /// Starts it again, empty.
+    /// Starts it again, with what its arguments made it keep: nothing, unless they say so.
     pub async fn resume(&mut self) {
         let mut command = Command::new("/bin/sh");
         command
@@ -103,7 +103,7 @@ impl TestServer {
         started.expect("the server listens");
     }
 
-    /// Kills it; what it held is gone.
+    /// Kills it at once.
     pub fn stop(&mut self) {
         if let Some(mut guard) = self.guard.take() {
             if let Some(mut input) = guard.stdin.take() {

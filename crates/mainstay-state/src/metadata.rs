@@ -64,13 +64,6 @@ impl InvalidMetadata {
     }
 }
 
-/// What a plain number says in a duration.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Unit {
-    Milliseconds,
-    Seconds,
-}
-
 /// What a duration of the metadata says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Span {
@@ -156,18 +149,16 @@ impl<'a> Reader<'a> {
         number
     }
 
-    /// A duration as `1m30s`, or a plain number of units.
-    pub(crate) fn duration(&mut self, names: &[&'static str], unit: Unit) -> Span {
+    /// A duration as `1m30s`, or a plain number of seconds.
+    pub(crate) fn duration(&mut self, names: &[&'static str]) -> Span {
         let Some(text) = self.text(names) else {
             return Span::Unsaid;
         };
         if text.starts_with('-') {
             return Span::Off;
         }
-        let plain = text.parse::<u32>().ok().map(|number| match unit {
-            Unit::Milliseconds => Duration::from_millis(number.into()),
-            Unit::Seconds => Duration::from_secs(number.into()),
-        });
+        let plain = text.parse::<u32>().ok();
+        let plain = plain.map(|seconds| Duration::from_secs(seconds.into()));
         if let Some(duration) = plain.or_else(|| mainstay_base::parse_duration(text).ok()) {
             return Span::For(duration);
         }
@@ -227,7 +218,7 @@ mod tests {
         let mut reader = Reader::new(pairs, KNOWN);
         reader.required(&["host"]);
         reader.number::<u16>(&["port"]);
-        reader.duration(&["timeout"], Unit::Seconds);
+        reader.duration(&["timeout"]);
         reader.text(&["url"]);
         let mistakes = reader.finish(()).unwrap_err();
         let names: Vec<&str> = mistakes.iter().map(InvalidMetadata::name).collect();
@@ -243,15 +234,14 @@ mod tests {
     #[test]
     fn durations_are_those_of_dapr() {
         let ms = |ms| Span::For(Duration::from_millis(ms));
-        for (text, unit, expected) in [
-            ("5", Unit::Seconds, ms(5_000)),
-            ("5", Unit::Milliseconds, ms(5)),
-            ("1m30s", Unit::Milliseconds, ms(90_000)),
-            ("-1", Unit::Seconds, Span::Off),
-            ("", Unit::Seconds, Span::Unsaid),
+        for (text, expected) in [
+            ("5", ms(5_000)),
+            ("1m30s", ms(90_000)),
+            ("-1", Span::Off),
+            ("", Span::Unsaid),
         ] {
             let mut reader = Reader::new([("timeout", text)], KNOWN);
-            assert_eq!(reader.duration(&["timeout"], unit), expected, "{text}");
+            assert_eq!(reader.duration(&["timeout"]), expected, "{text}");
         }
     }
 }

@@ -49,6 +49,7 @@ mod port;
 pub mod postgres;
 #[cfg(feature = "conformance")]
 pub mod simulated;
+mod sweeper;
 mod version;
 mod watch;
 
@@ -59,5 +60,6 @@ pub use port::{
     Commit, Direction, Entry, Page, Read, Reply, SNAPSHOT_LIFETIME, Scan, Snapshot, Store, Stored,
     TOKEN_LIFETIME,
 };
+pub use sweeper::Sweeper;
 pub use version::{HybridClock, SystemWallClock, Version, WallClock};
 pub use watch::Watch;

@@ -1,5 +1,6 @@
 //! `configuration.redis`: the conformance suite on a real Redis, Dapr's form of values, and when Redis goes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,7 +27,8 @@ impl OnServer {
 
     async fn notifications(&self) -> String {
         let ask = cmd("CONFIG").arg("GET").arg("notify-keyspace-events").to_owned();
-        self.redis.run::<Vec<String>>(&ask).await.unwrap().remove(1)
+        let mut settings: HashMap<String, String> = self.redis.run(&ask).await.unwrap();
+        settings.remove("notify-keyspace-events").unwrap()
     }
 }
 

@@ -9,7 +9,6 @@ use mainstay_base::{Clock, SystemClock};
 use mainstay_store::{Reply, Store, SystemWallClock, WallClock};
 
 use self::sightings::Sightings;
-pub use self::sweep::Sweeper;
 use crate::error::LockError;
 use crate::expiry::Expiry;
 use crate::fence::Fence;

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use mainstay_store::Sweeper;
 
 use super::Stored;
 use crate::error::LockError;
@@ -33,27 +31,13 @@ impl Stored {
         }
         Ok(swept)
     }
-}
 
-/// Sweeps at an interval until it is stopped or dropped.
-#[derive(Debug)]
-pub struct Sweeper {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Sweeper {
-    /// Starts to sweep `locks` every `interval`, which must not be zero; runs on the present runtime.
-    pub fn start(locks: Stored, interval: Duration) -> Self {
-        let (stop, mut stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = &mut stopped => return,
-                    _ = ticks.tick() => {}
-                }
+    /// Starts to sweep every `interval`, until the sweeper is stopped or dropped; runs on the present runtime.
+    pub fn start_sweeper(&self, interval: Duration) -> Sweeper {
+        let locks = self.clone();
+        Sweeper::start("expired locks", interval, move || {
+            let locks = locks.clone();
+            async move {
                 match locks.sweep().await {
                     Ok(0) => {}
                     Ok(swept) => tracing::debug!(swept, "removed expired locks"),
@@ -61,18 +45,6 @@ impl Sweeper {
                     Err(error) => tracing::warn!(%error, "expired locks could not be removed"),
                 }
             }
-        });
-        Self { stop, task }
-    }
-
-    /// Stops it and waits until a round that is under way has ended.
-    pub async fn stop(self) {
-        // It is gone already when its runtime was shut down.
-        let _ = self.stop.send(());
-        if let Err(error) = self.task.await
-            && error.is_panic()
-        {
-            tracing::error!("the sweeper of expired locks has failed");
-        }
+        })
     }
 }

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mainstay_lock::conformance::Subject;
-use mainstay_lock::stored::Sweeper;
 use mainstay_lock::{Expiry, FencingToken, LockError, LockStore, Renewal, Stored, TryLock, Unlock};
 use mainstay_store::embedded::{Embedded, Options};
 use mainstay_store::simulated::{Faults, Simulated};
@@ -222,7 +221,7 @@ async fn the_sweeper_runs_until_it_is_stopped() {
     subject.lock("r", "me").await.unwrap();
     subject.pass_seconds(11).await;
     let mut watch = subject.store.watch("lock/".into());
-    let sweeper = Sweeper::start(subject.locks.clone(), Duration::from_millis(5));
+    let sweeper = subject.locks.start_sweeper(Duration::from_millis(5));
     tokio::time::timeout(Duration::from_secs(20), watch.changed())
         .await
         .expect("it sweeps")

@@ -49,7 +49,7 @@ async fn an_unknown_certificate_is_refused() {
     );
     options.tls = Some(Tls {
         insecure: true,
-        client: None,
+        ..Tls::default()
     });
     let redis = Redis::connect(options).await.unwrap();
     let answer: String = redis.run(&cmd("PING")).await.unwrap();
@@ -66,12 +66,13 @@ async fn a_client_may_have_a_certificate_too() {
     let insecure = true;
     options.tls = Some(Tls {
         insecure,
-        client: None,
+        ..Tls::default()
     });
     assert!(Redis::connect(options.clone()).await.is_err());
     let key = Zeroizing::new(certificate.signing_key.serialize_pem());
     options.tls = Some(Tls {
         insecure,
+        authorities: None,
         client: Some((certificate.cert.pem(), key)),
     });
     Redis::connect(options).await.unwrap();

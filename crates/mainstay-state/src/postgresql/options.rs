@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::connection_string;
-use crate::metadata::{InvalidMetadata, Reader, Span, Unit};
+use crate::metadata::{InvalidMetadata, Reader, Span};
 
 /// How Dapr's client prepares statements; here nothing is prepared for more than one call.
 const WITHOUT_EFFECT: &[&str] = &["queryExecMode"];
@@ -191,17 +191,17 @@ impl Options {
     }
 
     fn read_limits(&mut self, reader: &mut Reader<'_>) {
-        match reader.duration(&["timeout", "timeoutInSeconds"], Unit::Seconds) {
+        match reader.duration(&["timeout", "timeoutInSeconds"]) {
             Span::Unsaid => {}
             Span::For(timeout) if timeout >= Duration::from_secs(1) => self.timeout = timeout,
             _ => reader.invalid("timeout", "write at least 1s"),
         }
-        match reader.duration(&["cleanupInterval", "cleanupIntervalInSeconds"], Unit::Seconds) {
+        match reader.duration(&["cleanupInterval", "cleanupIntervalInSeconds"]) {
             Span::Unsaid => {}
             Span::For(interval) if !interval.is_zero() => self.cleanup_interval = Some(interval),
             _ => self.cleanup_interval = None,
         }
-        if let Span::For(idle) = reader.duration(&["connectionMaxIdleTime"], Unit::Seconds)
+        if let Span::For(idle) = reader.duration(&["connectionMaxIdleTime"])
             && !idle.is_zero()
         {
             self.max_idle_time = idle;

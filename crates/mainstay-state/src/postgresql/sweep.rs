@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use mainstay_store::Sweeper;
 use mainstay_store::postgres::read_error;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use super::{Postgresql, not_read};
 use crate::error::StateError;
-use crate::stored::{Sweeper, Swept};
+use crate::stored::{Swept, tell};
 
 /// Rows that one statement removes at most, which bounds how long it holds their locks.
 const ROWS_PER_STATEMENT: i64 = 1_000;
@@ -71,10 +72,10 @@ impl Postgresql {
     /// runtime. Many processes on one table share the work.
     pub fn start_sweeper(&self, interval: Duration) -> Sweeper {
         let state = self.clone();
-        Sweeper::every(interval, move || {
+        Sweeper::start("expired state", interval, move || {
             let state = state.clone();
             // Ticks are not exact; a round must not be left out because it is a little early.
-            async move { state.sweep(interval.mul_f64(0.9)).await }
+            async move { tell(state.sweep(interval.mul_f64(0.9)).await) }
         })
     }
 }

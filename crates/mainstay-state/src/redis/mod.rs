@@ -13,18 +13,17 @@
 //! Two things differ from Dapr's component: a set without a time to live ends an earlier one, and what a transaction requires
 //! is checked for all of it before its first write.
 
-mod connection;
 mod options;
 mod script;
 
 use std::fmt;
 use std::sync::Arc;
 
-use ::redis::{Cmd, Value};
+use mainstay_redis::redis::{Cmd, Value};
+use mainstay_redis::{Redis as Server, RedisError};
 use mainstay_store::{CommitError, ReadError, Reply};
 
-use self::connection::{Failure, Link};
-pub use self::options::{METADATA_NAMES, Options, Tls};
+pub use self::options::{InvalidOptions, Options};
 use self::script::{Script, Strange};
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
@@ -45,29 +44,17 @@ pub struct Redis {
 }
 
 struct Shared {
-    link: Link,
+    server: Server,
     read: Script,
     write: Script,
     time_to_live: TimeToLive,
 }
 
-/// The server cannot be talked to in the way that the options say, such as with certificates that are none.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the options of Redis cannot be used: {0}")]
-pub struct InvalidOptions(Arc<str>);
-
 impl Redis {
     /// The component on this server. Does not connect yet.
-    pub fn new(options: &Options) -> Result<Self, InvalidOptions> {
-        let authorities = options.tls.as_ref().and_then(|tls| tls.authorities.as_ref());
-        if authorities.is_some_and(|pem| !pem.contains("-----BEGIN CERTIFICATE-----")) {
-            return Err(InvalidOptions(
-                "the authorities hold no certificate in PEM".into(),
-            ));
-        }
-        let link = Link::new(options).map_err(|error| InvalidOptions(error.to_string().into()))?;
+    pub fn new(options: Options) -> Result<Self, RedisError> {
         let shared = Shared {
-            link,
+            server: Server::new(options.server)?,
             read: Script::read(),
             write: Script::write(),
             time_to_live: options.time_to_live,
@@ -79,7 +66,11 @@ impl Redis {
 
     /// Connects, to learn whether it can. [`StateStore::features`] knows more afterwards. Cancel safe.
     pub async fn connect(&self) -> Result<(), StateError> {
-        self.shared.link.connect().await.map_err(read_error)
+        self.shared
+            .server
+            .reach()
+            .await
+            .map_err(|error| read_error(&error))
     }
 
     async fn read(&self, keys: &[String]) -> Result<Vec<Option<Item>>, StateError> {
@@ -87,26 +78,23 @@ impl Redis {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self.read_answer(keys).await.map_err(read_error)?;
+        let answer = self.read_answer(keys).await.map_err(|error| read_error(&error))?;
         script::items(answer, keys)
             .unwrap_or_else(|Strange| Err(ReadError::Unavailable(Strange.to_string().into()).into()))
     }
 
-    async fn read_answer(&self, keys: &[String]) -> Result<Value, Failure> {
-        let mut retries = self.shared.link.max_retries();
-        loop {
-            let add = |command: &mut Cmd| script::add_keys(keys, command);
-            match self.run(&self.shared.read, 0, add).await {
-                // To read again is harmless.
-                Err(Failure::Lost(_)) if retries > 0 => retries -= 1,
-                answer => return answer,
-            }
+    async fn read_answer(&self, keys: &[String]) -> Result<Value, RedisError> {
+        let Shared { server, read, .. } = &*self.shared;
+        let add = |command: &mut Cmd| script::add_keys(keys, command);
+        match server.read(&read.command(true, add)).await {
+            Err(RedisError::UnknownScript) => server.read(&read.command(false, add)).await,
+            answer => answer,
         }
     }
 
     async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
         check_operations(operations, MAX_VALUE_BYTES)?;
-        let bytes = check_bytes(operations)?;
+        check_bytes(operations)?;
         if operations.is_empty() {
             return Ok(());
         }
@@ -117,20 +105,21 @@ impl Redis {
                 return Err(StateError::InvalidEtag(etag.to_string()));
             }
         }
-        let time_to_live = self.shared.time_to_live;
-        let add = |command: &mut Cmd| script::add_operations(operations, time_to_live, command);
-        let answer = self
-            .run(&self.shared.write, bytes, add)
-            .await
-            .map_err(write_error)?;
+        let answer = self.write_answer(operations).await.map_err(write_error)?;
         script::outcome(answer, operations)
             .unwrap_or_else(|Strange| Err(CommitError::UnknownOutcome(Strange.to_string().into()).into()))
     }
 
-    async fn run(&self, script: &Script, bytes: usize, add: impl Fn(&mut Cmd)) -> Result<Value, Failure> {
-        let link = &self.shared.link;
-        match link.call(&script.command(true, &add), bytes).await {
-            Err(Failure::UnknownScript) => link.call(&script.command(false, &add), bytes).await,
+    async fn write_answer(&self, operations: &[Operation]) -> Result<Value, RedisError> {
+        let Shared {
+            server,
+            write,
+            time_to_live,
+            ..
+        } = &*self.shared;
+        let add = |command: &mut Cmd| script::add_operations(operations, *time_to_live, command);
+        match server.run(&write.command(true, add)).await {
+            Err(RedisError::UnknownScript) => server.run(&write.command(false, add)).await,
             answer => answer,
         }
     }
@@ -140,7 +129,7 @@ impl StateStore for Redis {
     /// Durable when the server is known to run with `appendonly yes` and `appendfsync always`.
     fn features(&self) -> Features {
         Features {
-            durable: self.shared.link.is_durable(),
+            durable: self.shared.server.is_durable(),
             query: false,
             max_value_bytes: MAX_VALUE_BYTES,
         }
@@ -167,30 +156,21 @@ impl fmt::Debug for Redis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Redis")
-            .field("link", &self.shared.link)
+            .field("server", &self.shared.server)
             .finish_non_exhaustive()
     }
 }
 
-fn read_error(failure: Failure) -> StateError {
-    let reason = match failure {
-        Failure::Busy => "too many calls are under way".into(),
-        Failure::UnknownScript => "the server forgets its scripts".into(),
-        Failure::Unsent(reason)
-        | Failure::Lost(reason)
-        | Failure::Full(reason)
-        | Failure::Refused(reason) => reason,
-    };
-    ReadError::Unavailable(reason).into()
+fn read_error(error: &RedisError) -> StateError {
+    ReadError::Unavailable(error.to_string().into()).into()
 }
 
-fn write_error(failure: Failure) -> StateError {
-    let error = match failure {
-        Failure::Busy => CommitError::Overloaded,
-        Failure::Lost(reason) => CommitError::UnknownOutcome(reason),
-        Failure::Full(reason) => CommitError::Full(reason),
-        Failure::UnknownScript => CommitError::Unavailable("the server forgets its scripts".into()),
-        Failure::Unsent(reason) | Failure::Refused(reason) => CommitError::Unavailable(reason),
+fn write_error(error: RedisError) -> StateError {
+    let error = match error {
+        RedisError::Busy => CommitError::Overloaded,
+        RedisError::UnknownOutcome(reason) => CommitError::UnknownOutcome(reason),
+        RedisError::Full(reason) => CommitError::Full(reason),
+        other => CommitError::Unavailable(other.to_string().into()),
     };
     error.into()
 }

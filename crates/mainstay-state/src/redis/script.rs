@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ::redis::{Cmd, Value};
 use bytes::Bytes;
+use mainstay_redis::redis::{self, Cmd, Value};
 
 use crate::error::StateError;
 use crate::port::{Etag, Item, Operation, Requirement};
@@ -45,11 +45,11 @@ impl Script {
     /// Runs it by its name, or with its text on a server that does not know it yet.
     pub(super) fn command(&self, is_known: bool, arguments: impl FnOnce(&mut Cmd)) -> Cmd {
         let mut command = if is_known {
-            let mut command = ::redis::cmd("EVALSHA");
+            let mut command = redis::cmd("EVALSHA");
             command.arg(&self.digest);
             command
         } else {
-            let mut command = ::redis::cmd("EVAL");
+            let mut command = redis::cmd("EVAL");
             command.arg(self.text);
             command
         };
@@ -205,7 +205,7 @@ mod tests {
         let mut command = Cmd::new();
         add_operations(operations, TimeToLive::FOREVER, &mut command);
         let arguments = command.args_iter().map(|argument| match argument {
-            ::redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             _ => "?".to_owned(),
         });
         arguments.collect()

@@ -15,7 +15,8 @@ use mainstay_store::{
 pub use self::layout::InvalidName;
 use self::layout::Layout;
 use self::plan::Found;
-pub use self::sweep::{Sweeper, Swept};
+pub use self::sweep::Swept;
+pub(crate) use self::sweep::tell;
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
 use crate::listing::{Filling, ListPage, Listing};
@@ -32,7 +33,7 @@ const QUERY_PAGE: usize = 256;
 
 /// The component. Clones are the same one.
 ///
-/// Its `ETag`s are the versions of the store. A value that expires is not shown any more; a [`Sweeper`] removes it later.
+/// Its `ETag`s are the versions of the store. A value that expires is not shown any more; a [sweeper](Stored::start_sweeper) removes it later.
 #[derive(Clone)]
 pub struct Stored {
     store: Arc<dyn Store>,

@@ -1,13 +1,9 @@
 //! Removing what has expired.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::{Batch, CommitError, Condition, Entry, Key, Scan};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use mainstay_store::{Batch, CommitError, Condition, Entry, Key, Scan, Sweeper};
 
 use super::{Stored, layout, plan};
 use crate::error::StateError;
@@ -66,6 +62,15 @@ impl Stored {
         Ok(total)
     }
 
+    /// Starts to sweep every `interval`, until the sweeper is stopped or dropped; runs on the present runtime.
+    pub fn start_sweeper(&self, interval: Duration) -> Sweeper {
+        let state = self.clone();
+        Sweeper::start("expired state", interval, move || {
+            let state = state.clone();
+            async move { tell(state.sweep().await) }
+        })
+    }
+
     /// Removes the lines, and the values that they are right about, if nobody changes either meanwhile.
     async fn removal(&self, lines: &[Entry], busy: &HashSet<Key>) -> Result<(Batch, Swept), StateError> {
         let mut due = Vec::with_capacity(lines.len());
@@ -102,60 +107,12 @@ impl Stored {
     }
 }
 
-/// Sweeps at an interval until it is stopped or dropped.
-#[derive(Debug)]
-pub struct Sweeper {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Sweeper {
-    /// Starts to sweep `state` every `interval`, which must not be zero; runs on the present runtime.
-    pub fn start(state: Stored, interval: Duration) -> Self {
-        let state = Arc::new(state);
-        Self::every(interval, move || {
-            let state = state.clone();
-            async move { state.sweep().await }
-        })
-    }
-
-    /// Starts to do a round every `interval`.
-    pub(crate) fn every<F>(interval: Duration, round: impl Fn() -> F + Send + 'static) -> Self
-    where
-        F: Future<Output = Result<Swept, StateError>> + Send,
-    {
-        let (stop, mut stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(1)));
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    _ = &mut stopped => return,
-                    _ = ticks.tick() => {}
-                }
-                match round().await {
-                    Ok(swept) if swept == Swept::default() => {}
-                    Ok(swept) => tracing::debug!(
-                        values = swept.values,
-                        stale = swept.stale,
-                        "removed expired state"
-                    ),
-                    // What has expired is not shown in any case; the next round tries again.
-                    Err(error) => tracing::warn!(%error, "expired state could not be removed"),
-                }
-            }
-        });
-        Self { stop, task }
-    }
-
-    /// Stops it and waits until a round that is under way has ended.
-    pub async fn stop(self) {
-        // It is gone already when its runtime was shut down.
-        let _ = self.stop.send(());
-        if let Err(error) = self.task.await
-            && error.is_panic()
-        {
-            tracing::error!("the sweeper of expired state has failed");
-        }
+/// What a round did, or why not.
+pub(crate) fn tell(round: Result<Swept, StateError>) {
+    match round {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(Swept { values, stale }) => tracing::debug!(values, stale, "removed expired state"),
+        // What has expired is not shown in any case; the next round tries again.
+        Err(error) => tracing::warn!(%error, "expired state could not be removed"),
     }
 }

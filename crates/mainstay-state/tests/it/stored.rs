@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_state::conformance::{ManualWallClock, Subject};
-use mainstay_state::stored::{Sweeper, Swept};
+use mainstay_state::stored::Swept;
 use mainstay_state::{
     Concurrency, Consistency, Delete, Item, KeyChange, KeyChanges, Operation, Set, StateError, StateStore,
     Stored, TimeToLive, limits,
@@ -267,7 +267,7 @@ async fn the_sweeper_runs_until_it_is_stopped() {
     subject.state.set(lasting("k", 1)).await.unwrap();
     watch.changed().await.unwrap();
     subject.clock.advance_ms(1_000);
-    let sweeper = Sweeper::start(subject.state.clone(), Duration::from_millis(5));
+    let sweeper = subject.state.start_sweeper(Duration::from_millis(5));
     tokio::time::timeout(Duration::from_secs(20), watch.changed())
         .await
         .expect("it sweeps")

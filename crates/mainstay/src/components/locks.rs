@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_lock::stored::Sweeper;
 use mainstay_lock::{InMemory, InMemoryOptions, KeyPrefix, LockStore, OnRedis, Stored};
-use mainstay_store::Store;
+use mainstay_store::{Store, Sweeper};
 
 use super::engine::EngineSettings;
 use super::opened::Secrets;
@@ -83,7 +82,7 @@ impl LockPlan {
             Place::Stored => {
                 let store = store.ok_or("there is no store")?;
                 let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
-                let sweeper = Sweeper::start(stored.clone(), SWEEP_INTERVAL);
+                let sweeper = stored.start_sweeper(SWEEP_INTERVAL);
                 Ok((Arc::new(stored), Some(sweeper)))
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
-use mainstay_store::Store;
+use mainstay_store::{Store, Sweeper};
 
 use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
@@ -49,13 +49,6 @@ enum Component {
 /// The secret components that are open, for those that need a secret.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Secrets<'a>(&'a [(Planned, Component)]);
-
-/// What removes what has expired.
-#[derive(Debug)]
-enum Sweeper {
-    Locks(mainstay_lock::stored::Sweeper),
-    State(mainstay_state::stored::Sweeper),
-}
 
 impl Opened {
     /// Opens the store and every component on it.
@@ -114,7 +107,7 @@ impl Opened {
             }
             Plan::Locks(plan) => {
                 let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
-                self.sweepers.extend(sweeper.map(Sweeper::Locks));
+                self.sweepers.extend(sweeper);
                 let prefix = plan.prefix.clone();
                 Component::Locks(LockComponent { about, store, prefix })
             }
@@ -128,7 +121,7 @@ impl Opened {
             }
             Plan::State(plan) => {
                 let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
-                self.sweepers.extend(sweeper.map(Sweeper::State));
+                self.sweepers.extend(sweeper);
                 Component::State(StateComponent {
                     about,
                     store,
@@ -166,10 +159,7 @@ impl Opened {
     /// Ends what goes on in the background, once nobody uses the components any more.
     pub(crate) async fn close(self) {
         for sweeper in self.sweepers {
-            match sweeper {
-                Sweeper::Locks(sweeper) => sweeper.stop().await,
-                Sweeper::State(sweeper) => sweeper.stop().await,
-            }
+            sweeper.stop().await;
         }
     }
 }

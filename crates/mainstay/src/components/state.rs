@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
-use mainstay_state::stored::Sweeper;
 use mainstay_state::{
     InMemory, InMemoryOptions, InvalidMetadata, KeyPrefix, StateStore, Stored, postgresql, redis,
 };
-use mainstay_store::Store;
+use mainstay_store::{Store, Sweeper};
 
 use super::engine::{EngineSettings, Metadata};
 use super::opened::Secrets;
@@ -130,7 +129,7 @@ impl Place {
             )?),
             Engine::Redis => Self::Redis(EngineSettings::read(
                 settings,
-                redis::METADATA_NAMES,
+                &mainstay_redis::METADATA_NAMES,
                 |metadata| redis_options(metadata).map(drop),
             )?),
             Engine::Stored => Self::Stored,
@@ -156,14 +155,14 @@ impl Place {
             }
             Self::Redis(settings) => {
                 let options = redis_options(&settings.resolve(secrets).await?)?;
-                let state = redis::Redis::new(&options).map_err(|error| error.to_string())?;
+                let state = redis::Redis::new(options).map_err(|error| error.to_string())?;
                 state.connect().await.map_err(|error| error.to_string())?;
                 Ok((Arc::new(state), None))
             }
             Self::Stored => {
                 let store = store.ok_or("there is no store")?;
                 let stored = Stored::new(Arc::clone(store), name).map_err(|error| error.to_string())?;
-                let sweeper = Sweeper::start(stored.clone(), SWEEP_INTERVAL);
+                let sweeper = stored.start_sweeper(SWEEP_INTERVAL);
                 Ok((Arc::new(stored), Some(sweeper)))
             }
         }
@@ -175,7 +174,7 @@ fn postgres_options(metadata: &Metadata) -> Result<postgresql::Options, String> 
 }
 
 fn redis_options(metadata: &Metadata) -> Result<redis::Options, String> {
-    redis::Options::parse(pairs(metadata)).map_err(|mistakes| told(&mistakes))
+    redis::Options::from_metadata(metadata).map_err(|error| error.to_string())
 }
 
 fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {

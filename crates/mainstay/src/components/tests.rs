@@ -286,15 +286,15 @@ auth: { secretStore: file }
         Home::Sidecar,
         &file,
         expect![[r#"
-        cache state.redis v1 [] State(StatePlan { place: Redis(EngineSettings([Setting { name: "poolSize", value: Text(…), place: Place { file: "c.yaml", line: 10, column: 5 } }, Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: Name, keys: None })
-        table state.postgresql v2 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Secret(file/db), place: Place { file: "c.yaml", line: 22, column: 5 } }, Setting { name: "tablePrefix", value: Text(…), place: Place { file: "c.yaml", line: 23, column: 5 } }])), prefix: App, keys: None })
-        old state.postgresql v1 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Text(…), place: Place { file: "c.yaml", line: 32, column: 5 } }])), prefix: App, keys: None })
-        c.yaml:12:5: warning M006: `redishots` means nothing to `state.redis`
-            did you mean `redisHost`?
-        c.yaml:33:5: note M032: `actorStateStore` of the component `old` is not used yet
-        c.yaml:39:3: error M009: `failover` is not supported: name the primary itself in redisHost, not a sentinel; `redisHost` is not valid: write one host, or host:port
-        c.yaml:48:3: error M009: `connectionString` is missing
-    "#]],
+            cache state.redis v1 [] State(StatePlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }, Setting { name: "poolSize", value: Text(…), place: Place { file: "c.yaml", line: 10, column: 5 } }])), prefix: Name, keys: None })
+            table state.postgresql v2 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Secret(file/db), place: Place { file: "c.yaml", line: 22, column: 5 } }, Setting { name: "tablePrefix", value: Text(…), place: Place { file: "c.yaml", line: 23, column: 5 } }])), prefix: App, keys: None })
+            old state.postgresql v1 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Text(…), place: Place { file: "c.yaml", line: 32, column: 5 } }])), prefix: App, keys: None })
+            c.yaml:12:5: warning M006: `redishots` means nothing to `state.redis`
+                did you mean `redisHost`?
+            c.yaml:33:5: note M032: `actorStateStore` of the component `old` is not used yet
+            c.yaml:39:3: error M009: `failover` is not supported: Mainstay connects to a single Redis by its address and a password
+            c.yaml:48:3: error M009: `connectionString` is missing
+        "#]],
     );
 }
 

@@ -40,7 +40,8 @@ fn key(name: &str) -> EncryptionKey {
 fn front() -> Front {
     let values = memory(1 << 20);
     let sealed = Encrypted::new(values.clone(), Encryption::new(key("k"), None));
-    let redis = Redis::new(&redis::Options::new("127.0.0.1", 1)).unwrap();
+    let nowhere = BTreeMap::from([("redisHost".to_owned(), "127.0.0.1:1".to_owned())]);
+    let redis = Redis::new(redis::Options::from_metadata(&nowhere).unwrap()).unwrap();
     let state = BTreeMap::from([
         ("statestore", component(values.clone(), KeyPrefix::App)),
         ("shared", component(memory(1 << 20), KeyPrefix::Name)),

@@ -1,24 +1,55 @@
 //! `state.redis`, against a real server that is started here.
 
 mod outages;
-mod server;
 mod sharing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mainstay_redis::redis::aio::MultiplexedConnection;
+use mainstay_redis::redis::{AsyncCommands, Client};
+use mainstay_redis::test_server::{TestServer, available};
 use mainstay_state::conformance::Subject;
 use mainstay_state::redis::{Options, Redis};
 use mainstay_state::{Consistency, Item, StateStore};
-use redis::AsyncCommands;
 use tokio::sync::OnceCell;
 
-use self::server::Server;
+/// A server that forgets nothing when it is killed.
+const DURABLE: &[&str] = &[
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+    "--databases",
+    "256",
+];
 
-/// One server for all tests that leave it as it is; each has a database of its own. `None` where it is not installed.
-async fn shared() -> Option<&'static Server> {
-    static SERVER: OnceCell<Option<Server>> = OnceCell::const_new();
-    SERVER.get_or_init(|| Server::start_new(&[])).await.as_ref()
+/// A server of its own for a test, with these settings besides; `None` where Redis is not installed.
+async fn start(settings: &[&str]) -> Option<TestServer> {
+    if !available() {
+        return None;
+    }
+    Some(TestServer::start_with(&[DURABLE, settings].concat()).await)
+}
+
+/// One server for all tests that leave it as it is; each has a database of its own.
+async fn shared() -> Option<&'static TestServer> {
+    static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
+    SERVER.get_or_init(|| start(&[])).await.as_ref()
+}
+
+/// How to reach one of a server's databases.
+fn options(server: &TestServer, database: u32) -> Options {
+    let mut options = Options::from(server.options());
+    options.server.database = database;
+    options
+}
+
+/// A connection past the component.
+async fn connect(server: &TestServer, database: u32) -> MultiplexedConnection {
+    let url = format!("redis://127.0.0.1:{}/{database}", server.port());
+    let client = Client::open(url).unwrap();
+    client.get_multiplexed_async_connection().await.unwrap()
 }
 
 /// The number of a database that nobody else uses.
@@ -27,7 +58,7 @@ fn new_database() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn open(options: &Options) -> Arc<Redis> {
+fn open(options: Options) -> Arc<Redis> {
     Arc::new(Redis::new(options).unwrap())
 }
 
@@ -38,7 +69,7 @@ async fn item(state: &Redis, key: &str) -> Option<Item> {
 }
 
 struct OnServer {
-    server: &'static Server,
+    server: &'static TestServer,
     database: u32,
     state: Arc<Redis>,
 }
@@ -50,7 +81,7 @@ impl Subject for OnServer {
 
     async fn open() -> Self {
         let (server, database) = (shared().await.unwrap(), new_database());
-        let state = open(&server.options(database));
+        let state = open(options(server, database));
         state.connect().await.unwrap();
         assert!(state.features().durable);
         Self {
@@ -66,7 +97,7 @@ impl Subject for OnServer {
 
     /// The server has a clock of its own, which no test can move; so what is kept moves the other way.
     async fn pass_seconds(&self, seconds: u32) {
-        let mut raw = self.server.connect(self.database).await;
+        let mut raw = connect(self.server, self.database).await;
         let keys: Vec<String> = raw.keys("*").await.unwrap();
         for key in keys {
             let left_ms: i64 = raw.pttl(&key).await.unwrap();

@@ -2,21 +2,22 @@
 
 use std::num::NonZeroU32;
 
-use mainstay_state::redis::{Options, Redis, Tls};
+use mainstay_redis::redis::{AsyncCommands, cmd};
+use mainstay_redis::test_server::{TestServer, available, free_port};
+use mainstay_redis::{Options as Server, Tls};
+use mainstay_state::redis::{Options, Redis};
 use mainstay_state::{Concurrency, Consistency, Delete, Operation, Set, StateError, StateStore, TimeToLive};
 use mainstay_store::{CommitError, ReadError};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use redis::AsyncCommands;
 
-use super::server::Server;
-use super::{item, new_database, open, shared};
+use super::{connect, item, new_database, open, options, shared, start};
 
 #[tokio::test]
 async fn values_are_shared_with_dapr() {
     let Some(server) = shared().await else { return };
     let database = new_database();
-    let state = open(&server.options(database));
-    let mut dapr = server.connect(database).await;
+    let state = open(options(server, database));
+    let mut dapr = connect(server, database).await;
 
     // Dapr's component counts versions from 1.
     let _: () = dapr
@@ -55,8 +56,8 @@ async fn values_are_shared_with_dapr() {
 async fn what_is_no_state_is_not_taken_for_it() {
     let Some(server) = shared().await else { return };
     let database = new_database();
-    let state = open(&server.options(database));
-    let mut raw = server.connect(database).await;
+    let state = open(options(server, database));
+    let mut raw = connect(server, database).await;
     let _: () = raw.set("text", "1").await.unwrap();
     let _: () = raw.hset("hash", "field", "1").await.unwrap();
     for key in ["text", "hash"] {
@@ -77,9 +78,9 @@ async fn what_is_no_state_is_not_taken_for_it() {
 #[tokio::test]
 async fn the_component_says_how_long_values_live() {
     let Some(server) = shared().await else { return };
-    let mut options = server.options(new_database());
+    let mut options = options(server, new_database());
     options.time_to_live = TimeToLive::seconds(NonZeroU32::new(600).unwrap());
-    let state = open(&options);
+    let state = open(options);
     state.set(Set::new("k", "1")).await.unwrap();
     assert!(item(&state, "k").await.unwrap().expires_at_ms.is_some());
     let mut staying = Set::new("k", "1");
@@ -90,31 +91,27 @@ async fn the_component_says_how_long_values_live() {
 
 #[tokio::test]
 async fn forgotten_scripts_are_sent_again() {
-    let Some(server) = Server::start_new(&[]).await else {
+    let Some(server) = start(&[]).await else {
         return;
     };
-    let state = open(&server.options(0));
+    let state = open(options(&server, 0));
     state.set(Set::new("k", "1")).await.unwrap();
-    let mut raw = server.connect(0).await;
-    let _: () = redis::cmd("SCRIPT")
-        .arg("FLUSH")
-        .query_async(&mut raw)
-        .await
-        .unwrap();
+    let mut raw = connect(&server, 0).await;
+    let _: () = cmd("SCRIPT").arg("FLUSH").query_async(&mut raw).await.unwrap();
     assert_eq!(item(&state, "k").await.unwrap().value, "1");
     state.set(Set::new("k", "2")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_full_server_changes_nothing() {
-    let Some(server) = Server::start_new(&["--maxmemory-policy", "noeviction"]).await else {
+    let Some(server) = start(&["--maxmemory-policy", "noeviction"]).await else {
         return;
     };
-    let state = open(&server.options(0));
+    let state = open(options(&server, 0));
     state.set(Set::new("old", "1")).await.unwrap();
-    let mut raw = server.connect(0).await;
+    let mut raw = connect(&server, 0).await;
     let limit = |bytes: &'static str| {
-        let mut command = redis::cmd("CONFIG");
+        let mut command = cmd("CONFIG");
         command.arg(&["SET", "maxmemory", bytes]);
         command
     };
@@ -136,22 +133,22 @@ async fn a_full_server_changes_nothing() {
 
 #[tokio::test]
 async fn a_server_that_may_forget_is_not_called_durable() {
-    let Some(server) = Server::start_new(&["--appendfsync", "everysec"]).await else {
+    let Some(server) = start(&["--appendfsync", "everysec"]).await else {
         return;
     };
-    let state = open(&server.options(0));
+    let state = open(options(&server, 0));
     state.connect().await.unwrap();
     assert!(!state.features().durable);
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_not_shown() {
-    let Some(server) = Server::start_new(&["--requirepass", "right"]).await else {
+    let Some(server) = start(&["--requirepass", "right"]).await else {
         return;
     };
-    let mut options = server.options(0);
-    options.password = Some("s3cret".to_owned());
-    let refused = open(&options).connect().await.unwrap_err();
+    let mut options = options(&server, 0);
+    options.server.password = Some("s3cret".to_owned().into());
+    let refused = open(options.clone()).connect().await.unwrap_err();
     let StateError::Read(ReadError::Unavailable(reason)) = refused else {
         panic!("{refused}");
     };
@@ -159,8 +156,8 @@ async fn a_wrong_password_is_told_and_not_shown() {
         reason.contains("WRONGPASS") && !reason.contains("s3cret"),
         "{reason}"
     );
-    options.password = Some("right".to_owned());
-    let state = open(&options);
+    options.server.password = Some("right".to_owned().into());
+    let state = open(options);
     state.set(Set::new("k", "1")).await.unwrap();
 }
 
@@ -173,58 +170,54 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 
 #[tokio::test]
 async fn the_server_has_to_prove_who_it_is() {
-    let (trusted, other) = (authority(), authority());
-    let Some(mut server) = Server::start_new(&[]).await else {
+    if !available() {
         return;
-    };
-    server.kill();
-    let key = KeyPair::generate().unwrap();
-    let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = parameters.signed_by(&key, &trusted).unwrap();
-    let file = |name: &str, text: &str| {
-        let path = server.folder().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let key = file("key.pem", &key.serialize_pem());
-    let certificate = file("certificate.pem", &certificate.pem());
-    let authorities = file("authorities.pem", &trusted.pem());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let tls_port = port.local_addr().unwrap().port();
-    drop(port);
-    server.set(&[
+    }
+    let (trusted, other) = (authority(), authority());
+    let tls_port = free_port();
+    let server = TestServer::prepare(&[
         "--tls-port",
         &tls_port.to_string(),
         "--tls-auth-clients",
         "no",
         "--tls-key-file",
-        &key,
+        "key.pem",
         "--tls-cert-file",
-        &certificate,
+        "certificate.pem",
         "--tls-ca-cert-file",
-        &authorities,
+        "authorities.pem",
     ]);
-    server.start().await;
+    let key = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = parameters.signed_by(&key, &trusted).unwrap();
+    for (name, text) in [
+        ("key.pem", key.serialize_pem()),
+        ("certificate.pem", certificate.pem()),
+        ("authorities.pem", trusted.pem()),
+    ] {
+        std::fs::write(server.folder().join(name), text).unwrap();
+    }
+    let _server = server.running().await;
 
-    let options = |host: &str, authority: &str, insecure_skip_verify| {
-        let mut options = Options::new(host, tls_port);
-        options.tls = Some(Tls {
-            insecure_skip_verify,
+    let options = |host: &str, authority: &str, insecure| {
+        let mut server = Server::new(host, tls_port);
+        server.tls = Some(Tls {
+            insecure,
             authorities: Some(authority.to_owned()),
             client: None,
         });
-        options
+        Options::from(server)
     };
-    let state = open(&options("localhost", &trusted.pem(), false));
+    let state = open(options("localhost", &trusted.pem(), false));
     state.set(Set::new("k", "1")).await.unwrap();
     for options in [
         options("localhost", &other.pem(), false),
         options("127.0.0.1", &trusted.pem(), false),
     ] {
-        let refused = open(&options).connect().await.unwrap_err();
+        let refused = open(options).connect().await.unwrap_err();
         assert!(refused.to_string().contains("certificate"), "{refused}");
     }
-    let careless = open(&options("127.0.0.1", &other.pem(), true));
+    let careless = open(options("127.0.0.1", &other.pem(), true));
     assert!(item(&careless, "k").await.is_some());
-    assert!(Redis::new(&options("localhost", "no certificate", false)).is_err());
+    assert!(Redis::new(options("localhost", "no certificate", false)).is_err());
 }
