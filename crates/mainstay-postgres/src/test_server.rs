@@ -206,6 +206,12 @@ impl TestServer {
         format!("host={folder} port={port} user=mainstay database=postgres")
     }
 
+    /// The same as a URL.
+    pub fn url(&self) -> String {
+        let (folder, port) = (self.folder.display(), self.port);
+        format!("postgres://mainstay@/postgres?host={folder}&port={port}")
+    }
+
     /// The same, read.
     pub fn options(&self) -> Options {
         Options::new(&self.connection_string()).expect("the string is valid")

@@ -180,7 +180,7 @@ async fn a_failing_health_check_takes_the_app_out() {
 }
 
 #[tokio::test]
-async fn resources_name_external_services() {
+async fn resources_name_external_services_and_components() {
     let partner = Backend::start(|(head, _)| Response::new(head.uri.to_string())).await;
     let folder = tempfile::tempdir().expect("a folder");
     let text = format!(
@@ -195,6 +195,11 @@ apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {{ name: statestore }}
 spec: {{ type: state.in-memory, version: v1 }}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{ name: orders }}
+spec: {{ type: pubsub.kafka, version: v1 }}
 ",
         partner.address
     );
@@ -214,10 +219,22 @@ spec: {{ type: state.in-memory, version: v1 }}
     assert_eq!(partner.arrived()[0].0.headers["x-key"], "abc");
     sidecar
         .process
-        .line_with("the Component `statestore` is not used yet")
+        .line_with("the component `orders` is not used")
         .await;
-    let metadata = sidecar.http().await.get("/v1.0/metadata").await.json();
+    let api = sidecar.http().await;
+    let saved = api
+        .post("/v1.0/state/statestore", r#"[{"key":"a","value":1}]"#)
+        .await;
+    assert_eq!(saved.status, 204, "{saved:?}");
+    assert_eq!(api.get("/v1.0/state/statestore/a").await.text(), "1");
+    let without = api.get("/v1.0/configuration/configstore").await;
+    assert_eq!(
+        without.status, 500,
+        "a sidecar has what its files declare, {without:?}"
+    );
+    let metadata = api.get("/v1.0/metadata").await.json();
     assert_eq!(metadata["httpEndpoints"][0]["name"], "partner");
+    assert_eq!(metadata["components"][0]["type"], "state.in-memory");
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
+use mainstay_postgres::test_server::{TestServer, available};
 
-use crate::harness::{Client, System};
+use crate::harness::{Client, System, eventually};
 
-const MANIFEST: &str = "apps: { app: { command: [testapp], ingress: {} } }";
+const MANIFEST: &str = "store: ${STORE:-embedded}\napps: { app: { command: [testapp], ingress: {} } }";
 
 /// How often Mainstay is killed.
 const KILLS: u32 = 3;
@@ -30,7 +31,57 @@ async fn save_numbers(api: Client, key: String, mut number: u64, stop: Arc<Atomi
 
 #[tokio::test]
 async fn no_acknowledged_value_is_lost_by_kill_9() {
-    let mut system = System::start(MANIFEST).await;
+    loses_nothing(System::start(MANIFEST).await).await;
+}
+
+/// A server that keeps what it acknowledges, as a store has to.
+async fn database() -> TestServer {
+    let mut server = TestServer::prepare();
+    server.set("fsync=on");
+    server.resume().await;
+    server
+}
+
+/// A system whose store is this database: one line of the manifest.
+async fn on_postgres(server: &TestServer) -> System {
+    System::with(MANIFEST).env("STORE", &server.url()).start().await
+}
+
+#[tokio::test]
+async fn no_acknowledged_value_is_lost_by_kill_9_in_a_database_either() {
+    if !available() {
+        return;
+    }
+    let server = database().await;
+    loses_nothing(on_postgres(&server).await).await;
+}
+
+#[tokio::test]
+async fn a_database_that_was_away_is_used_again_without_a_restart() {
+    if !available() {
+        return;
+    }
+    let mut server = database().await;
+    let system = on_postgres(&server).await;
+    let api = system.api("app").await;
+    let save = async |value: &str| {
+        let body = format!(r#"[{{"key":"k","value":{value}}}]"#);
+        api.post("/v1.0/state/statestore", body).await
+    };
+    assert_eq!(save("1").await.status, 204);
+    server.stop();
+    let refused = save("2").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert_eq!(refused.json()["errorCode"], "ERR_STATE_SAVE");
+    server.resume().await;
+    eventually("it saves again", async || {
+        (save("3").await.status == 204).then_some(())
+    })
+    .await;
+    assert_eq!(api.get("/v1.0/state/statestore/k").await.text(), "3");
+}
+
+async fn loses_nothing(mut system: System) {
     let keys: Vec<String> = (0..16).map(|number| format!("key-{number}")).collect();
     let mut numbers = vec![0; keys.len()];
     for _ in 0..KILLS {
