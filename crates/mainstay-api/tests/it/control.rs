@@ -267,6 +267,7 @@ async fn metrics_are_those_of_the_tables() {
         control.host.metrics(),
         control.mesh.metrics(),
         Arc::new(control.metrics.clone()) as Arc<dyn Collect>,
+        Arc::new(control.metrics.caches().clone()),
     ];
     let own = [
         "process_cpu_seconds_total",
