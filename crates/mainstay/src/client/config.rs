@@ -163,35 +163,19 @@ impl Asked<'_> {
     }
 
     async fn list(&self) -> Result<(), Failure> {
-        let mut lines = self.control.lines(&self.store.at("keys")).await?;
-        let mut items: Vec<ConfigItem> = Vec::new();
-        while let Some((line, item)) = lines.decoded().await? {
-            if self.args.json {
-                print(&(line + "\n"))?;
-            } else {
-                items.push(item);
-            }
-        }
-        if self.args.json {
+        let lines = self.control.lines(&self.store.at("keys")).await?;
+        let Some(items) = lines.rows::<ConfigItem>(self.args.json).await? else {
             return Ok(());
-        }
+        };
         print(&item_table(&items, Palette::of(&std::io::stdout())))
     }
 
     async fn history(&self, key: &str) -> Result<(), Failure> {
         let path = self.store.item("keys", key) + "/history";
-        let mut lines = self.control.lines(&path).await?;
-        let mut records: Vec<ConfigRecord> = Vec::new();
-        while let Some((line, record)) = lines.decoded().await? {
-            if self.args.json {
-                print(&(line + "\n"))?;
-            } else {
-                records.push(record);
-            }
-        }
-        if self.args.json {
+        let lines = self.control.lines(&path).await?;
+        let Some(records) = lines.rows::<ConfigRecord>(self.args.json).await? else {
             return Ok(());
-        }
+        };
         print(&history_table(&records, Palette::of(&std::io::stdout())))
     }
 

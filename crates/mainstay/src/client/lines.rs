@@ -6,6 +6,7 @@ use mainstay_mesh::Body;
 use serde::de::DeserializeOwned;
 
 use crate::client::control::MAX_ANSWER_BYTES;
+use crate::client::print;
 use crate::failure::Failure;
 
 /// The lines of a body that streams.
@@ -62,6 +63,19 @@ impl Lines {
                 Err(_) => Failure::refused(format!("the answer has a line of another kind: {error}")),
             }),
         }
+    }
+
+    /// What all lines say, for a table; `None` where JSON is wanted, which is printed line by line as it comes.
+    pub(super) async fn rows<T: DeserializeOwned>(mut self, json: bool) -> Result<Option<Vec<T>>, Failure> {
+        let mut rows = Vec::new();
+        while let Some((line, row)) = self.decoded().await? {
+            if json {
+                print(&(line + "\n"))?;
+            } else {
+                rows.push(row);
+            }
+        }
+        Ok((!json).then_some(rows))
     }
 }
 

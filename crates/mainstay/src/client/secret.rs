@@ -107,18 +107,10 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn list(&self) -> Result<(), Failure> {
-        let mut lines = self.control.lines(&self.store.at("names")).await?;
-        let mut names: Vec<SecretName> = Vec::new();
-        while let Some((line, name)) = lines.decoded().await? {
-            if self.args.json {
-                print(&(line + "\n"))?;
-            } else {
-                names.push(name);
-            }
-        }
-        if self.args.json {
+        let lines = self.control.lines(&self.store.at("names")).await?;
+        let Some(names) = lines.rows::<SecretName>(self.args.json).await? else {
             return Ok(());
-        }
+        };
         print(&name_table(&names, Palette::of(&io::stdout())))
     }
 

@@ -165,18 +165,10 @@ impl Asked<'_> {
         };
         let path = self.path(self.store.at("keys"));
         let path = path.with("prefix", prefix).with("limit", asked);
-        let mut lines = self.control.lines(path.text()).await?;
-        let mut keys: Vec<StateKey> = Vec::new();
-        while let Some((line, key)) = lines.decoded().await? {
-            if self.args.json {
-                print(&(line + "\n"))?;
-            } else {
-                keys.push(key);
-            }
-        }
-        if self.args.json {
+        let lines = self.control.lines(path.text()).await?;
+        let Some(mut keys) = lines.rows::<StateKey>(self.args.json).await? else {
             return Ok(());
-        }
+        };
         let cut = limit.is_none() && keys.len() > DEFAULT_LIMIT;
         if cut {
             keys.truncate(DEFAULT_LIMIT);
