@@ -33,6 +33,12 @@ pub enum CommitError {
     /// What had to be read to check the conditions is damaged. Nothing was written.
     #[error("{0}")]
     Damaged(#[from] Damage),
+    /// It is a copy of another store, or was handed over to it. Nothing was written.
+    #[error("the store takes no commits: it is a copy of another one")]
+    Replica,
+    /// It is not a copy, so nothing is copied into it. Nothing was written.
+    #[error("the store takes no copies: it is in use itself")]
+    Primary,
     /// The store was closed. Nothing was written.
     #[error("the store is closed")]
     Closed,
@@ -116,7 +122,10 @@ impl CommitError {
             Self::Invalid(InvalidBatch::TooLarge(_)) => ErrorKind::TooLarge,
             Self::Invalid(_) => ErrorKind::InvalidArgument,
             Self::Overloaded | Self::Full(_) => ErrorKind::Overloaded,
-            Self::Unavailable(_) | Self::UnknownOutcome(_) | Self::Closed => ErrorKind::Unavailable,
+            Self::Unavailable(_) | Self::UnknownOutcome(_) | Self::Replica | Self::Closed => {
+                ErrorKind::Unavailable
+            }
+            Self::Primary => ErrorKind::FailedPrecondition,
             Self::Damaged(_) => ErrorKind::Internal,
         }
     }
@@ -124,11 +133,12 @@ impl CommitError {
     /// Whose fault it is.
     pub const fn fault(&self) -> Fault {
         match self {
-            Self::Conflict(_) | Self::Invalid(_) => Fault::Caller,
+            Self::Conflict(_) | Self::Invalid(_) | Self::Primary => Fault::Caller,
             Self::Overloaded
             | Self::Full(_)
             | Self::Unavailable(_)
             | Self::UnknownOutcome(_)
+            | Self::Replica
             | Self::Damaged(_)
             | Self::Closed => Fault::Runtime,
         }
@@ -137,8 +147,11 @@ impl CommitError {
     /// Whether to commit the very same batch again. A conflict asks for a new batch, made from what is stored now.
     pub const fn retryability(&self) -> Retryability {
         match self {
-            Self::Conflict(_) | Self::Invalid(_) | Self::Damaged(_) | Self::Closed => Retryability::Never,
-            Self::Overloaded | Self::Full(_) | Self::Unavailable(_) => Retryability::Always,
+            Self::Conflict(_) | Self::Invalid(_) | Self::Damaged(_) | Self::Primary | Self::Closed => {
+                Retryability::Never
+            }
+            // Soon another store is there instead of it.
+            Self::Overloaded | Self::Full(_) | Self::Unavailable(_) | Self::Replica => Retryability::Always,
             Self::UnknownOutcome(_) => Retryability::IfIdempotent,
         }
     }

@@ -47,6 +47,7 @@ pub mod limits;
 mod page;
 mod port;
 pub mod postgres;
+mod replication;
 #[cfg(feature = "conformance")]
 pub mod simulated;
 mod sweeper;
@@ -59,6 +60,10 @@ pub use key::{AppendPrefix, InvalidSize, Key, KeyRange, Value};
 pub use port::{
     Commit, Direction, Entry, Page, Read, Reply, SNAPSHOT_LIFETIME, Scan, Snapshot, Store, Stored,
     TOKEN_LIFETIME,
+};
+pub use replication::{
+    Changes, Committed, FollowError, FollowerName, Following, InvalidFollowerName, MAX_CHANGES_BYTES,
+    MAX_FOLLOWER_NAME_BYTES, MAX_FOLLOWERS, MAX_PORTION_BYTES, Portion, Replicated, Role,
 };
 pub use sweeper::Sweeper;
 pub use version::{HybridClock, SystemWallClock, Version, WallClock};
