@@ -82,12 +82,28 @@ impl Committer {
                     }
                     // Nothing is under way, so all that has a number can be seen.
                     self.publish(self.tree.next_number());
+                    self.thin();
                     self.rotate_if_full();
                 }
             }
         }
         if let Err(error) = self.upkeep.mark().sync() {
             tracing::warn!(%error, "cannot sync the store's mark");
+        }
+    }
+
+    /// Lets go of what the tree remembers and nobody reads.
+    fn thin(&self) {
+        // Commits do not wait for files that are being put into the tree.
+        if self.tree.is_settling() || !self.upkeep.should_thin() {
+            return;
+        }
+        let thinned = self.tree.thin(|present| {
+            self.publish(present);
+            self.snapshots.bounds()
+        });
+        if let Err(error) = thinned {
+            tracing::warn!(%error, "cannot let go of what readers of the past needed");
         }
     }
 

@@ -1,5 +1,7 @@
 //! A disk that fails.
 
+mod past;
+
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -9,6 +9,8 @@
 //!   version 8 | checksum 8 | value
 //! ```
 
+mod past;
+
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::io;
@@ -253,12 +255,6 @@ impl Tree {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets go of what only readers below `watermark` could need: flushed memory, merged files.
-    pub(super) fn forget(&self, watermark: u64) -> Result<(), TreeError> {
-        let mut history = self.engine.get_version_history_lock();
-        Ok(history.maintenance(&self.path, watermark)?)
     }
 }
 
