@@ -1,5 +1,6 @@
 //! A disk that fails.
 
+mod following;
 mod past;
 
 use std::io;
