@@ -79,7 +79,8 @@ pub trait Replicated: Store {
     /// when a later [`apply`](Self::apply) or [`promote`](Self::promote) is answered.
     fn copy(&self, portion: Portion) -> Reply<'_, Result<(), CommitError>>;
 
-    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered.
+    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered, with all
+    /// that was copied before: so also with no commits, which does nothing else.
     fn apply<'a>(&'a self, commits: &'a [Committed]) -> Reply<'a, Result<(), CommitError>>;
 }
 
