@@ -5,6 +5,8 @@
 //! outcome is decided, only not told; what was answered survives a crash.
 
 mod faults;
+mod feed;
+mod replica;
 mod state;
 
 use std::future::Future;

@@ -7,33 +7,47 @@ use std::ops::Bound;
 use mainstay_base::{Rng, SplitMix64};
 
 use super::faults::{Faults, Step};
+use super::feed::Feed;
 use crate::batch::{Batch, Condition, Token};
 use crate::condition::{Census, Present, first_conflict};
 use crate::error::{CommitError, ReadError};
 use crate::key::{Key, KeyRange, Value};
 use crate::page;
 use crate::port::{Commit, Direction, Entry, Page, Read, Scan, Stored};
+use crate::replication::{Committed, Role};
 use crate::version::{HybridClock, Version};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Every value that a key ever had, oldest first; `None` where it was deleted.
-type History = Vec<(Version, Option<Value>)>;
+/// What a key ever was, from which moment on, oldest first: its version and value; `None` where it was deleted. In a copy, the
+/// moment is later than the version.
+type History = Vec<(Version, Option<(Version, Value)>)>;
 
 #[derive(Debug)]
 pub(super) struct State {
-    data: BTreeMap<Key, History>,
-    tokens: HashMap<Token, Version>,
-    clock: HybridClock,
-    wall_ms: u64,
-    /// The latest commit that reads see.
-    visible: Version,
+    pub(super) data: BTreeMap<Key, History>,
+    pub(super) tokens: HashMap<Token, Version>,
+    pub(super) clock: HybridClock,
+    pub(super) wall_ms: u64,
+    /// The latest moment that reads see.
+    pub(super) visible: Version,
+    pub(super) role: Role,
+    pub(super) feed: Feed,
+    /// What a crash goes back to.
+    pub(super) undo: Option<Undo>,
     rng: SplitMix64,
     faults: Faults,
     crash_at: Option<Step>,
     crashed: bool,
     closed: bool,
     rivals: Vec<(Version, Batch)>,
+}
+
+/// What there was before something was copied that could still be lost.
+#[derive(Debug)]
+pub(super) struct Undo {
+    pub(super) data: BTreeMap<Key, History>,
+    pub(super) tokens: HashMap<Token, Version>,
 }
 
 /// What a commit came to, and what its caller is told.
@@ -50,6 +64,9 @@ impl State {
             clock: HybridClock::default(),
             wall_ms: 10 * DAY_MS,
             visible: Version::ZERO,
+            role: Role::Primary,
+            feed: Feed::default(),
+            undo: None,
             rng: SplitMix64::new(seed),
             faults,
             crash_at: None,
@@ -69,6 +86,10 @@ impl State {
 
     pub(super) fn crash(&mut self) {
         self.crashed = true;
+        if let Some(undo) = self.undo.take() {
+            self.data = undo.data;
+            self.tokens = undo.tokens;
+        }
     }
 
     pub(super) fn close(&mut self) {
@@ -103,7 +124,7 @@ impl State {
         Ok(self.delay())
     }
 
-    fn working(&self) -> Result<(), CommitError> {
+    pub(super) fn working(&self) -> Result<(), CommitError> {
         if self.closed {
             return Err(CommitError::Closed);
         }
@@ -126,6 +147,9 @@ impl State {
     pub(super) fn commit(&mut self, batch: &Batch) -> Outcome {
         if let Err(error) = self.working() {
             return Outcome::nothing(error);
+        }
+        if self.role == Role::Replica {
+            return Outcome::nothing(CommitError::Replica);
         }
         self.wall_ms = self.next_wall_ms();
         let crash = self.next_crash();
@@ -198,13 +222,24 @@ impl State {
 
     fn apply(&mut self, batch: &Batch) -> Version {
         let version = self.clock.tick(self.wall_ms);
+        let mut writes = Vec::with_capacity(batch.writes().len());
         for (key, value) in batch.resolved(version) {
-            self.data.entry(key).or_default().push((version, value.cloned()));
+            self.write(version, key.clone(), value.cloned().map(|value| (version, value)));
+            writes.push((key, value.cloned()));
         }
         if let Some(token) = batch.token() {
             self.tokens.insert(token.clone(), version);
         }
+        self.feed.add(Committed {
+            version,
+            writes,
+            token: batch.token().cloned(),
+        });
         version
+    }
+
+    pub(super) fn write(&mut self, at: Version, key: Key, written: Option<(Version, Value)>) {
+        self.data.entry(key).or_default().push((at, written));
     }
 
     /// Somebody else writes a key that a condition is about: a new version of the same value, or a key that was absent
@@ -243,7 +278,7 @@ impl State {
         self.wall_ms + self.rng.below(2)
     }
 
-    fn next_crash(&mut self) -> Option<Step> {
+    pub(super) fn next_crash(&mut self) -> Option<Step> {
         if let Some(step) = self.crash_at.take() {
             return Some(step);
         }
@@ -334,6 +369,7 @@ impl Outcome {
 }
 
 fn newest(history: &History, at: Version) -> Option<(Version, &Value)> {
-    let (version, value) = history.iter().rev().find(|(version, _)| *version <= at)?;
-    Some((*version, value.as_ref()?))
+    let (_, written) = history.iter().rev().find(|(since, _)| *since <= at)?;
+    let (version, value) = written.as_ref()?;
+    Some((*version, value))
 }
