@@ -1,14 +1,14 @@
 //! The simulated store as a copy of another one, and as one that is copied.
 
 use super::faults::Step;
-use super::state::{State, Undo};
+use super::state::{Moment, State, Undo};
 use super::{Simulated, Yields};
-use crate::batch::Token;
+use crate::batch::{InvalidBatch, Token};
 use crate::error::{CommitError, ReadError};
 use crate::limits::MAX_PAGE_ENTRIES;
 use crate::port::Reply;
 use crate::replication::{
-    Changes, Committed, FollowError, FollowerName, Following, Portion, Replicated, Role,
+    Changes, Committed, FollowError, FollowerName, Following, MAX_PORTION_BYTES, Portion, Replicated, Role,
 };
 use crate::version::Version;
 
@@ -35,7 +35,7 @@ impl Simulated {
 
     async fn look<T, E: From<ReadError>>(
         &self,
-        look: impl FnOnce(&State, Version) -> Result<T, E>,
+        look: impl FnOnce(&State, Moment) -> Result<T, E>,
     ) -> Result<T, E> {
         let delay = self.lock().delay();
         Yields(delay).await;
@@ -62,7 +62,10 @@ impl Replicated for Simulated {
     }
 
     fn confirm<'a>(&'a self, name: &'a FollowerName, up_to: Version) -> Reply<'a, Result<(), FollowError>> {
-        Reply::waiting(self.act(move |state| state.feed.confirm(name, up_to)))
+        Reply::waiting(self.act(move |state| {
+            let last = state.last();
+            state.feed.confirm(name, up_to, last)
+        }))
     }
 
     fn unfollow<'a>(&'a self, name: &'a FollowerName) -> Reply<'a, Result<(), FollowError>> {
@@ -82,7 +85,7 @@ impl Replicated for Simulated {
 
     fn demote(&self) -> Reply<'_, Result<Version, CommitError>> {
         Reply::waiting(self.act(|state| {
-            state.role = Role::Replica;
+            state.demote();
             Ok(state.last())
         }))
     }
@@ -132,20 +135,31 @@ impl State {
         answer
     }
 
-    /// The last commit, or the last moment at which something was copied.
+    /// The latest version that it ever held.
     fn last(&self) -> Version {
         self.clock.last()
+    }
+
+    fn demote(&mut self) {
+        if self.role == Role::Primary {
+            self.role = Role::Replica;
+            self.applied = Version::ZERO;
+        }
     }
 
     fn promote(&mut self, after: Version) {
         self.undo = None;
         self.clock.observe(after);
-        self.visible = self.clock.last();
+        self.show();
         self.role = Role::Primary;
     }
 
     fn copy(&mut self, portion: Portion) -> Result<(), CommitError> {
         self.be_replica()?;
+        let bytes = portion.size_bytes();
+        if bytes > MAX_PORTION_BYTES {
+            return Err(InvalidBatch::TooLarge(bytes).into());
+        }
         // A crash loses what was copied, until something makes it durable.
         if self.undo.is_none() {
             self.undo = Some(Undo {
@@ -153,12 +167,20 @@ impl State {
                 tokens: self.tokens.clone(),
             });
         }
-        let versions = portion.entries.iter().map(|entry| entry.version);
-        let at = self.moment_after(versions.max());
+        self.present += 1;
         for entry in portion.entries {
-            self.write(at, entry.key, Some((entry.version, entry.value)));
+            let present = self.newest(&entry.key, self.present);
+            if present.is_none_or(|(version, _)| version <= entry.version) {
+                self.clock.observe(entry.version);
+                self.write(entry.key, Some((entry.version, entry.value)));
+            }
         }
-        self.tokens.extend(portion.tokens);
+        for (token, version) in portion.tokens {
+            self.clock.observe(version);
+            let known = self.tokens.entry(token).or_insert(version);
+            *known = version.max(*known);
+        }
+        self.show();
         Ok(())
     }
 
@@ -166,15 +188,22 @@ impl State {
         self.be_replica()?;
         self.undo = None;
         for commit in commits {
-            let at = self.moment_after(Some(commit.version));
+            if commit.version <= self.applied {
+                continue;
+            }
+            self.applied = commit.version;
+            self.clock.observe(commit.version);
+            self.present += 1;
             for (key, value) in &commit.writes {
                 let written = value.clone().map(|value| (commit.version, value));
-                self.write(at, key.clone(), written);
+                self.write(key.clone(), written);
             }
             if let Some(token) = &commit.token {
                 self.tokens.insert(token.clone(), commit.version);
             }
+            self.feed.add(self.present, commit.clone());
         }
+        self.show();
         Ok(())
     }
 
@@ -183,13 +212,6 @@ impl State {
             Role::Replica => Ok(()),
             Role::Primary => Err(CommitError::Primary),
         }
-    }
-
-    /// A new moment, at which everything up to `version` may be seen.
-    fn moment_after(&mut self, version: Option<Version>) -> Version {
-        self.clock.observe(version.unwrap_or_default());
-        self.visible = self.clock.tick(self.wall_ms);
-        self.visible
     }
 
     fn tokens_after(&self, after: Option<&Token>) -> Vec<(Token, Version)> {
