@@ -22,6 +22,7 @@
 mod checksum;
 mod committer;
 mod copies;
+mod destroy;
 mod error;
 mod feed;
 mod fenced;
@@ -46,6 +47,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::committer::Commits;
+pub use self::destroy::DestroyError;
 pub use self::error::{OpenError, commit_error, describe, read_error};
 use self::listener::Listener;
 pub use self::options::{Options, SchemaName};

@@ -1,5 +1,6 @@
 //! The PostgreSQL adapter, against a real server that is started here.
 
+mod destroying;
 mod encryption;
 mod following;
 mod kills;
