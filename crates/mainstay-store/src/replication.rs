@@ -88,8 +88,9 @@ pub trait Replicated: Store {
     /// [`apply`](Self::apply) or [`promote`](Self::promote) is answered.
     fn copy(&self, portion: Portion) -> Reply<'_, Result<(), CommitError>>;
 
-    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered.
-    /// Commits up to the latest one that was applied since the store was demoted are left out.
+    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered, with all
+    /// that was copied before: so also with no commits, which does nothing else. Commits up to the latest one that was
+    /// applied since the store was demoted are left out.
     fn apply<'a>(&'a self, commits: &'a [Committed]) -> Reply<'a, Result<(), CommitError>>;
 }
 
