@@ -40,7 +40,7 @@ async fn open(options: &Options) -> Arc<Postgres> {
 }
 
 /// A store in a schema of its own.
-struct OnServer {
+pub(crate) struct OnServer {
     options: Options,
     store: Option<Arc<Postgres>>,
 }
