@@ -1,6 +1,7 @@
 //! Stores of different adapters follow each other.
 
 use super::embedded::OnDisk;
+use super::postgres::OnServer;
 use super::simulated::InMemory;
 
 /// Memory is flushed and files are merged all the time.
@@ -12,4 +13,12 @@ mod embedded_to_simulated {
 
 mod simulated_to_embedded {
     mainstay_store::replication_suite!(super::InMemory, super::Flushing);
+}
+
+mod embedded_to_postgres {
+    mainstay_store::replication_suite!(super::Flushing, super::OnServer);
+}
+
+mod postgres_to_embedded {
+    mainstay_store::replication_suite!(super::OnServer, super::Flushing);
 }
