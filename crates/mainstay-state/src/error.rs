@@ -3,6 +3,7 @@
 use mainstay_base::{ErrorKind, Fault, Retryability};
 use mainstay_store::{CommitError, ReadError};
 
+use crate::crdt::InvalidReplicated;
 use crate::encryption::EncryptionError;
 use crate::key::InvalidKey;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_WATCHED};
@@ -73,6 +74,22 @@ pub enum StateError {
     /// The stored form of the value is not known.
     #[error("the value of {0} was stored by a newer version or is damaged")]
     Unreadable(String),
+    /// Something else than what the key holds was to be merged into it.
+    #[error("{key} cannot be merged into: {reason}")]
+    NotMerged {
+        /// The key, with its prefix.
+        key: String,
+        /// Why not.
+        reason: InvalidReplicated,
+    },
+    /// The component has no values that merge.
+    #[error("this state store has no values that merge")]
+    CannotMerge,
+    /// A value was to be set that would be taken for one that merges.
+    #[error(
+        "the value of {0} begins as only values do that merge: write it in another way, such as in base64"
+    )]
+    Marked(String),
     /// The component cannot tell which keys it has.
     #[error("this type of state store cannot list its keys")]
     CannotList,
@@ -94,8 +111,10 @@ impl StateError {
     /// What happened.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::EtagMismatch { .. } | Self::Unprotected => ErrorKind::FailedPrecondition,
-            Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) => {
+            Self::EtagMismatch { .. } | Self::Unprotected | Self::NotMerged { .. } => {
+                ErrorKind::FailedPrecondition
+            }
+            Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) | Self::Marked(_) => {
                 ErrorKind::InvalidArgument
             }
             Self::LargeValue { .. }
@@ -110,6 +129,7 @@ impl StateError {
             Self::Elsewhere
             | Self::QueryEncrypted
             | Self::QueryUnsupported
+            | Self::CannotMerge
             | Self::CannotList
             | Self::CannotWatch => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
@@ -131,6 +151,9 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::NotMerged { .. }
+            | Self::CannotMerge
+            | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
             | Self::TooManyWatched
@@ -155,6 +178,9 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::NotMerged { .. }
+            | Self::CannotMerge
+            | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
             | Self::TooManyWatched

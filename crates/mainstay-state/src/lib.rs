@@ -10,9 +10,10 @@
 //!        └── Postgresql state.postgresql  in a table of the users' own database, shaped as Dapr does
 //! ```
 //!
-//! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
-//! promises is said at [`StateStore`].
+//! [`Encrypted`](encryption::Encrypted) seals the values of any of them, and [`Merging`](crdt::Merging) gives any of them values
+//! that merge. What a component promises is said at [`StateStore`].
 
+mod backoff;
 mod calls;
 #[cfg(feature = "conformance")]
 pub mod conformance;

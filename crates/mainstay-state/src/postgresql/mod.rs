@@ -36,6 +36,7 @@ use self::change::{Change, Refusal};
 pub use self::options::{InvalidTableName, METADATA_NAMES, Options, TableName};
 use self::pool::{NoConnection, Pool};
 use self::table::Names;
+use crate::backoff;
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
 use crate::port::{
@@ -45,9 +46,6 @@ use crate::query::{Query, QueryPage, Selection};
 
 /// How often a change is decided again because others changed the same keys meanwhile.
 const MAX_ATTEMPTS: u32 = 64;
-
-/// The longest pause between two attempts.
-const MAX_PAUSE_MS: u64 = 32;
 
 /// How many values a query fetches at once.
 const QUERY_PAGE: i32 = 64;
@@ -125,7 +123,7 @@ impl Postgresql {
             match self.try_change(&change, bytes).await? {
                 Attempt::Done => return Ok(()),
                 Attempt::Refused(refusal) => return change::refused(operations, &refusal),
-                Attempt::TakenBack => pause(attempt).await,
+                Attempt::TakenBack => backoff::pause(attempt).await,
             }
         }
         let keys: Vec<&str> = operations.iter().map(Operation::key).take(3).collect();
@@ -257,15 +255,6 @@ fn is_taken_back(error: &tokio_postgres::Error) -> bool {
         SqlState::T_R_DEADLOCK_DETECTED,
     ];
     error.code().is_some_and(|code| codes.contains(code))
-}
-
-/// Of random length, so that rivals do not meet again at once.
-async fn pause(attempt: u32) {
-    let most_ms = (1_u64 << attempt.min(16)).min(MAX_PAUSE_MS);
-    let mut random = [0; 8];
-    // Without randomness it is the longest.
-    let share = getrandom::fill(&mut random).map_or(u64::MAX, |()| u64::from_ne_bytes(random));
-    tokio::time::sleep(Duration::from_micros(share % (most_ms * 1_000))).await;
 }
 
 fn not_read(reason: NoConnection) -> StateError {
