@@ -14,7 +14,7 @@
 //! because of others is decided again. Nothing is prepared that outlives a call.
 
 mod change;
-pub(crate) mod connection_string;
+mod error;
 mod key;
 mod options;
 mod pool;
@@ -26,14 +26,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::postgres::{OpenError, commit_error, read_error};
+use mainstay_postgres::PostgresError;
 use mainstay_store::{CommitError, ReadError, Reply};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use self::change::{Change, Refusal};
-pub use self::options::{InvalidTableName, METADATA_NAMES, Options, TableName};
+pub use self::options::{InvalidOptions, InvalidTableName, METADATA_NAMES, Options, TableName};
 use self::pool::{NoConnection, Pool};
 use self::table::Names;
 use crate::backoff;
@@ -70,11 +70,11 @@ struct Shared {
 
 impl Postgresql {
     /// The component in this database. Does not connect yet.
-    pub fn new(options: &Options) -> Result<Self, OpenError> {
+    pub fn new(options: &Options) -> Result<Self, PostgresError> {
         let shared = Shared {
             pool: Pool::new(options)?,
             names: Names::new(&options.table, &options.metadata_table),
-            timeout: options.timeout,
+            timeout: options.server.timeout,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -85,7 +85,7 @@ impl Postgresql {
     ///
     /// Cancel safe: the tables are made wholly or not at all.
     pub async fn connect(&self) -> Result<(), StateError> {
-        self.shared.pool.lease(0).await.map_err(not_read)?.give_back();
+        self.shared.pool.lease(0).await.map_err(no_read)?.give_back();
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Postgresql {
         let mut tries = 2;
         loop {
             tries -= 1;
-            let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+            let lease = self.shared.pool.lease(0).await.map_err(no_read)?;
             let reading = read::read(&lease, &self.shared.names, keys);
             match timeout(self.shared.timeout + GRACE, reading).await {
                 Ok(Ok(items)) => {
@@ -106,7 +106,7 @@ impl Postgresql {
                 }
                 // The connection broke, maybe long ago; to read again is harmless.
                 Ok(Err(error)) if error.code().is_none() && tries > 0 => {}
-                Ok(Err(error)) => return Err(read_error(&error).into()),
+                Ok(Err(error)) => return Err(error::not_read(error.into())),
                 Err(_) => return Err(ReadError::Unavailable(self.silence()).into()),
             }
         }
@@ -131,7 +131,7 @@ impl Postgresql {
     }
 
     async fn try_change(&self, change: &Change<'_>, bytes: usize) -> Result<Attempt, StateError> {
-        let lease = self.shared.pool.lease(bytes).await.map_err(not_written)?;
+        let lease = self.shared.pool.lease(bytes).await.map_err(no_write)?;
         let running = change.run(&lease, &self.shared.names);
         match timeout(self.shared.timeout + GRACE, running).await {
             Ok(Ok(refusal)) => {
@@ -142,13 +142,13 @@ impl Postgresql {
                 lease.give_back();
                 Ok(Attempt::TakenBack)
             }
-            Ok(Err(error)) => Err(commit_error(&error).into()),
+            Ok(Err(error)) => Err(error::not_written(error.into())),
             Err(_) => Err(CommitError::UnknownOutcome(self.silence()).into()),
         }
     }
 
     async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
-        let mut lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+        let mut lease = self.shared.pool.lease(0).await.map_err(no_read)?;
         let selecting = self.select_in(lease.client_mut(), query, prefix);
         let page = timeout(self.shared.timeout + GRACE, selecting)
             .await
@@ -163,7 +163,7 @@ impl Postgresql {
         query: &Query,
         prefix: &str,
     ) -> Result<QueryPage, StateError> {
-        let failed = |error| StateError::from(read_error(&error));
+        let failed = |error: tokio_postgres::Error| error::not_read(error.into());
         // One statement sees one moment, however slowly its results are fetched.
         let transaction = client
             .build_transaction()
@@ -257,18 +257,17 @@ fn is_taken_back(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| codes.contains(code))
 }
 
-fn not_read(reason: NoConnection) -> StateError {
-    let reason = match reason {
-        NoConnection::Busy => "too many calls wait for a connection".into(),
-        NoConnection::Unavailable(reason) => reason,
-    };
-    ReadError::Unavailable(reason).into()
+fn no_read(reason: NoConnection) -> StateError {
+    match reason {
+        NoConnection::Busy => ReadError::Unavailable("too many calls wait for a connection".into()).into(),
+        NoConnection::Unavailable(error) => error::not_read(error),
+    }
 }
 
-fn not_written(reason: NoConnection) -> StateError {
-    let error = match reason {
-        NoConnection::Busy => CommitError::Overloaded,
-        NoConnection::Unavailable(reason) => CommitError::Unavailable(reason),
-    };
-    error.into()
+fn no_write(reason: NoConnection) -> StateError {
+    match reason {
+        NoConnection::Busy => CommitError::Overloaded.into(),
+        // Nothing was sent.
+        NoConnection::Unavailable(error) => CommitError::Unavailable(error.to_string().into()).into(),
+    }
 }

@@ -13,8 +13,6 @@
 //! When the connection breaks under way, the outcome is unknown; the next connection of the process makes sure that
 //! nothing of the broken one takes effect any more before it commits, so a batch that is committed again with its token
 //! gets an answer that stays true.
-//!
-//! [`Server`] connects to any database, for components that keep data in tables of their own.
 
 mod checksum;
 mod committer;
@@ -38,13 +36,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::committer::Commits;
-pub use self::error::{OpenError, commit_error, describe, read_error};
+pub use self::error::OpenError;
 use self::listener::Listener;
 pub use self::options::{Options, SchemaName};
 use self::pool::Pool;
 use self::queue::{Entrance, Waiting};
 use self::session::Connector;
-pub use self::session::{Server, Session};
 use self::snapshots::Snapshots;
 use crate::batch::Batch;
 use crate::error::{CommitError, ReadError, check_read};
