@@ -1,5 +1,7 @@
 //! What can go wrong, whose fault it is, and whether to try again.
 
+use std::sync::Arc;
+
 use mainstay_base::{ErrorKind, Fault, Retryability};
 use mainstay_store::{CommitError, ReadError};
 
@@ -96,6 +98,9 @@ pub enum StateError {
     /// The component cannot tell when keys change.
     #[error("this type of state store cannot be watched")]
     CannotWatch,
+    /// The server of the component does not tell when keys change, and does not let itself be told to.
+    #[error("this state store cannot be watched: {0}")]
+    NotTold(Arc<str>),
     /// So many keys cannot be watched together.
     #[error("there are more than {MAX_WATCHED} keys to watch: name a longer prefix")]
     TooManyWatched,
@@ -131,7 +136,8 @@ impl StateError {
             | Self::QueryUnsupported
             | Self::CannotMerge
             | Self::CannotList
-            | Self::CannotWatch => ErrorKind::Unimplemented,
+            | Self::CannotWatch
+            | Self::NotTold(_) => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
@@ -156,6 +162,7 @@ impl StateError {
             | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
+            | Self::NotTold(_)
             | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported => Fault::Caller,
@@ -183,6 +190,7 @@ impl StateError {
             | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
+            | Self::NotTold(_)
             | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported

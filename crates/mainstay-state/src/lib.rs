@@ -32,6 +32,7 @@ pub mod query;
 pub mod redis;
 pub mod stored;
 mod ttl;
+mod watch;
 
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
@@ -42,3 +43,4 @@ pub use memory::{InMemory, Options as InMemoryOptions};
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
 pub use ttl::{InvalidTtl, TimeToLive, expired};
+pub use watch::Watch;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use mainstay_store::limits::MAX_BATCH_BYTES;
-use mainstay_store::{CommitError, Condition, InvalidBatch, Reply, Watch};
+use mainstay_store::{CommitError, Condition, InvalidBatch, Reply};
 
 use crate::crdt::Step;
 use crate::error::StateError;
@@ -13,6 +13,7 @@ use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
 use crate::listing::{ListPage, Listing};
 use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
+use crate::watch::Watch;
 
 /// A state component. Keys come with their prefix; see [`KeyPrefix`](crate::KeyPrefix).
 ///
@@ -57,9 +58,10 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
         Reply::ready(Err(StateError::CannotList))
     }
 
-    /// Says when keys that begin with `prefix` may have changed; see [`KeyChanges`](crate::KeyChanges) for which.
-    fn watch(&self, _prefix: &str) -> Result<Watch, StateError> {
-        Err(StateError::CannotWatch)
+    /// Says when keys that begin with `prefix` may have changed, from the answer on; see [`KeyChanges`](crate::KeyChanges) for
+    /// which. Cancel safe.
+    fn watch<'a>(&'a self, _prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        Reply::ready(Err(StateError::CannotWatch))
     }
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.

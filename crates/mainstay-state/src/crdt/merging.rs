@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_store::{Condition, Reply, WallClock, Watch};
+use mainstay_store::{Condition, Reply, WallClock};
 
 use super::turns::Turns;
 use super::{Author, Node, Step, is_marked, plain, plan};
@@ -14,6 +14,7 @@ use crate::limits::MAX_OPERATIONS;
 use crate::listing::{ListPage, Listing};
 use crate::port::{Consistency, Features, Item, Operation, StateStore};
 use crate::query::{Query, QueryPage};
+use crate::watch::Watch;
 
 /// How often a merge is decided anew because another process changed the same values meanwhile.
 const MAX_ATTEMPTS: u32 = 64;
@@ -109,7 +110,7 @@ impl StateStore for Merging {
         self.inner.list(listing)
     }
 
-    fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
+    fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         self.inner.watch(prefix)
     }
 

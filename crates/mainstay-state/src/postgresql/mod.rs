@@ -4,6 +4,7 @@
 //! ```text
 //!   get      ──> one SELECT
 //!   transact ──> one statement that checks and writes; BEGIN and COMMIT travel with it
+//!   list     ──> one SELECT a page; whoever watches lists every second
 //!   query    ──> a cursor over the keys with the prefix; filtered and sorted here
 //!   sweep    ──> DELETE of what has expired, by one process at a time
 //!
@@ -39,16 +40,21 @@ use self::table::Names;
 use crate::backoff;
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
+use crate::listing::{ListPage, Listing};
 use crate::port::{
     Consistency, Features, Item, Operation, StateStore, check_bytes, check_keys, check_operations,
 };
 use crate::query::{Query, QueryPage, Selection};
+use crate::watch::Watch;
 
 /// How often a change is decided again because others changed the same keys meanwhile.
 const MAX_ATTEMPTS: u32 = 64;
 
 /// How many values a query fetches at once.
 const QUERY_PAGE: i32 = 64;
+
+/// How often a table is looked at that is watched.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much later than the server we give up waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -110,6 +116,16 @@ impl Postgresql {
                 Err(_) => return Err(ReadError::Unavailable(self.silence()).into()),
             }
         }
+    }
+
+    async fn list_page(&self, listing: &Listing) -> Result<ListPage, StateError> {
+        let lease = self.shared.pool.lease(0).await.map_err(no_read)?;
+        let listing = read::list(&lease, &self.shared.names, listing);
+        let page = timeout(self.shared.timeout + GRACE, listing).await;
+        let page = page.map_err(|_| ReadError::Unavailable(self.silence()))?;
+        let page = page.map_err(|error| error::not_read(error.into()))?;
+        lease.give_back();
+        Ok(page)
     }
 
     async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
@@ -233,6 +249,15 @@ impl StateStore for Postgresql {
 
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         Reply::waiting(self.select(query, prefix))
+    }
+
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::waiting(self.list_page(listing))
+    }
+
+    /// By looking again and again: that the database tells by itself would take a trigger on a table that may be Dapr's too.
+    fn watch<'a>(&'a self, _: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        Reply::ready(Ok(Watch::of_clock(LOOK_INTERVAL)))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
