@@ -5,6 +5,7 @@ use std::fmt;
 use crate::batch::Token;
 use crate::error::{CommitError, ReadError};
 use crate::key::{Key, Value};
+use crate::limits::{MAX_KEY_BYTES, MAX_PAGE_BYTES, MAX_VALUE_BYTES};
 use crate::port::{Entry, Reply, Store};
 use crate::version::Version;
 
@@ -21,7 +22,12 @@ use crate::version::Version;
 /// ```
 ///
 /// Entries may be copied in any order and at different moments while the source goes on: each page shows the source at
-/// some version, and once all changes up to the latest of those were applied, the copy is what the source was.
+/// some version. It has to be copied before changes after that version are applied: an older page could bring back what
+/// one of them deleted. Once all changes up to the version of the latest page were applied, the copy is what the source
+/// was. Until then it mixes moments, and what is read from it is no ground for a commit after it was promoted.
+///
+/// A replica can be followed as well: its changes are the commits that were applied to it, and once it is promoted, its
+/// own. What was copied into it is not among them.
 ///
 /// # Rules
 ///
@@ -42,7 +48,7 @@ use crate::version::Version;
 /// Dropping the future of any method leaves it open whether it took effect; rule 6 makes asking again safe.
 pub trait Replicated: Store {
     /// Keeps all changes after the version that this gives, until they are confirmed. A follower that exists already
-    /// gets its last confirmed version.
+    /// gets its last confirmed version; one that was dropped has to be removed with [`unfollow`](Self::unfollow) first.
     fn follow<'a>(&'a self, name: &'a FollowerName) -> Reply<'a, Result<Version, FollowError>>;
 
     /// The changes after `after`, as many whole commits as fit into about [`MAX_CHANGES_BYTES`], one at least if there
@@ -53,19 +59,21 @@ pub trait Replicated: Store {
         after: Version,
     ) -> Reply<'a, Result<Changes, FollowError>>;
 
-    /// Nobody will ask this follower's changes up to `up_to` again.
+    /// Nobody will ask this follower's changes up to `up_to` again. What lies before the last confirmed version changes
+    /// nothing; what lies in the future counts as the present.
     fn confirm<'a>(&'a self, name: &'a FollowerName, up_to: Version) -> Reply<'a, Result<(), FollowError>>;
 
     /// Keeps nothing for this follower any more. One that does not exist is no error.
     fn unfollow<'a>(&'a self, name: &'a FollowerName) -> Reply<'a, Result<(), FollowError>>;
 
-    /// Who follows, in the order of their names.
+    /// Who follows, those who were dropped included, in the order of their names.
     fn followers(&self) -> Reply<'_, Result<Vec<Following>, ReadError>>;
 
     /// Whether it takes commits or copies.
     fn role(&self) -> Reply<'_, Result<Role, ReadError>>;
 
-    /// Takes no commits from now on. Gives the last version of the line; nothing will come after it here.
+    /// Takes no commits from now on. Gives the last version of the line; no commit will come after it here. A replica
+    /// gives the latest version that it holds.
     fn demote(&self) -> Reply<'_, Result<Version, CommitError>>;
 
     /// Takes commits from now on, all after `after`.
@@ -75,19 +83,22 @@ pub trait Replicated: Store {
     /// [`MAX_PAGE_ENTRIES`](crate::limits::MAX_PAGE_ENTRIES). None that a commit may still rely on is left out, older ones may be.
     fn tokens<'a>(&'a self, after: Option<&'a Token>) -> Reply<'a, Result<Vec<(Token, Version)>, ReadError>>;
 
-    /// Puts entries and tokens of another store here, as they are. Only a replica takes them. It MAY be durable only
-    /// when a later [`apply`](Self::apply) or [`promote`](Self::promote) is answered.
+    /// Puts entries and tokens of another store here, as they are, except where a later version of the same is here
+    /// already. Only a replica takes them, and not more than [`MAX_PORTION_BYTES`]. It MAY be durable only when a later
+    /// [`apply`](Self::apply) or [`promote`](Self::promote) is answered.
     fn copy(&self, portion: Portion) -> Reply<'_, Result<(), CommitError>>;
 
-    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered.
+    /// Does what commits of another store did, each wholly, in order. Only a replica does. Durable when answered, with all
+    /// that was copied before: so also with no commits, which does nothing else. Commits up to the latest one that was
+    /// applied since the store was demoted are left out.
     fn apply<'a>(&'a self, commits: &'a [Committed]) -> Reply<'a, Result<(), CommitError>>;
 }
 
 /// How many bytes of keys and values [`Replicated::changes`] gives at once, where one commit is not larger.
 pub const MAX_CHANGES_BYTES: usize = 4 * 1_024 * 1_024;
 
-/// How much a [`Portion`] may hold at most, in bytes of keys and values.
-pub const MAX_PORTION_BYTES: usize = 8 * 1_024 * 1_024;
+/// How much a [`Portion`] may hold at most, in bytes of keys, values and tokens: every page of a scan fits.
+pub const MAX_PORTION_BYTES: usize = MAX_PAGE_BYTES + MAX_KEY_BYTES + MAX_VALUE_BYTES;
 
 /// The longest name of a follower, in bytes.
 pub const MAX_FOLLOWER_NAME_BYTES: usize = 64;
@@ -115,6 +126,8 @@ pub struct Following {
     pub confirmed: Version,
     /// Bytes that are kept because of it, roughly.
     pub kept_bytes: u64,
+    /// Whether it was dropped, because it was too far behind.
+    pub is_lost: bool,
 }
 
 /// Whether a store is where things are decided.
@@ -228,12 +241,12 @@ impl Committed {
 }
 
 impl Portion {
-    /// Bytes of its keys and values.
+    /// Bytes of its keys, values and tokens.
     pub fn size_bytes(&self) -> usize {
         let entries = self.entries.iter();
-        entries
-            .map(|entry| entry.key.as_ref().len() + entry.value.as_ref().len())
-            .sum()
+        let entries = entries.map(|entry| entry.key.as_ref().len() + entry.value.as_ref().len());
+        let tokens = self.tokens.iter().map(|(token, _)| token.as_bytes().len());
+        entries.chain(tokens).sum()
     }
 }
 

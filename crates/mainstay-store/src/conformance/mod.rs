@@ -18,6 +18,7 @@ pub mod conditions;
 pub mod durability;
 pub mod limits;
 pub mod logs;
+pub mod replication;
 pub mod scans;
 pub mod tokens;
 pub mod watches;

@@ -5,6 +5,8 @@
 //! outcome is decided, only not told; what was answered survives a crash.
 
 mod faults;
+mod feed;
+mod replica;
 mod state;
 
 use std::future::Future;
@@ -15,7 +17,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 pub use self::faults::{Faults, Step};
-use self::state::State;
+use self::state::{Moment, State};
 use crate::batch::Batch;
 use crate::error::{CommitError, ReadError, check_read};
 use crate::key::Key;
@@ -147,38 +149,38 @@ impl Store for Simulated {
 }
 
 impl Simulated {
-    async fn moment(&self) -> Result<Moment, ReadError> {
+    async fn moment(&self) -> Result<Held, ReadError> {
         let delay = self.lock().delay();
         Yields(delay).await;
-        let version = self.lock().visible()?;
-        Ok(Moment {
+        let moment = self.lock().visible()?;
+        Ok(Held {
             store: self.clone(),
-            version,
+            moment,
         })
     }
 }
 
 /// A snapshot.
 #[derive(Debug)]
-struct Moment {
+struct Held {
     store: Simulated,
-    version: Version,
+    moment: Moment,
 }
 
-impl Moment {
+impl Held {
     fn read_now(&self, keys: &[Key]) -> Result<Read, ReadError> {
         check_read(keys.len())?;
-        self.store.lock().read(self.version, keys)
+        self.store.lock().read(self.moment, keys)
     }
 
     fn scan_now(&self, scan: &Scan) -> Result<Page, ReadError> {
-        self.store.lock().scan(self.version, scan)
+        self.store.lock().scan(self.moment, scan)
     }
 }
 
-impl Snapshot for Moment {
+impl Snapshot for Held {
     fn version(&self) -> Version {
-        self.version
+        self.moment.version
     }
 
     fn read<'a>(&'a self, keys: &'a [Key]) -> Reply<'a, Result<Read, ReadError>> {

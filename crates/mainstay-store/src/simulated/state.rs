@@ -7,33 +7,58 @@ use std::ops::Bound;
 use mainstay_base::{Rng, SplitMix64};
 
 use super::faults::{Faults, Step};
+use super::feed::Feed;
 use crate::batch::{Batch, Condition, Token};
 use crate::condition::{Census, Present, first_conflict};
 use crate::error::{CommitError, ReadError};
 use crate::key::{Key, KeyRange, Value};
 use crate::page;
 use crate::port::{Commit, Direction, Entry, Page, Read, Scan, Stored};
+use crate::replication::{Committed, Role};
 use crate::version::{HybridClock, Version};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Every value that a key ever had, oldest first; `None` where it was deleted.
-type History = Vec<(Version, Option<Value>)>;
+/// What a key ever was, and since which moment, oldest first: its version and value; `None` where it was deleted.
+type History = Vec<(u64, Option<(Version, Value)>)>;
+
+/// A moment, counted in writes: copies come in any order of their versions.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moment {
+    pub(super) number: u64,
+    /// The latest version that can be seen at it.
+    pub(super) version: Version,
+}
 
 #[derive(Debug)]
 pub(super) struct State {
-    data: BTreeMap<Key, History>,
-    tokens: HashMap<Token, Version>,
-    clock: HybridClock,
-    wall_ms: u64,
-    /// The latest commit that reads see.
-    visible: Version,
+    pub(super) data: BTreeMap<Key, History>,
+    pub(super) tokens: HashMap<Token, Version>,
+    pub(super) clock: HybridClock,
+    pub(super) wall_ms: u64,
+    /// The latest moment.
+    pub(super) present: u64,
+    /// The latest moment that reads see.
+    pub(super) visible: Moment,
+    pub(super) role: Role,
+    pub(super) feed: Feed,
+    /// The latest commit that was applied since it became a replica.
+    pub(super) applied: Version,
+    /// What a crash goes back to.
+    pub(super) undo: Option<Undo>,
     rng: SplitMix64,
     faults: Faults,
     crash_at: Option<Step>,
     crashed: bool,
     closed: bool,
     rivals: Vec<(Version, Batch)>,
+}
+
+/// What there was before something was copied that could still be lost.
+#[derive(Debug)]
+pub(super) struct Undo {
+    pub(super) data: BTreeMap<Key, History>,
+    pub(super) tokens: HashMap<Token, Version>,
 }
 
 /// What a commit came to, and what its caller is told.
@@ -49,7 +74,12 @@ impl State {
             tokens: HashMap::new(),
             clock: HybridClock::default(),
             wall_ms: 10 * DAY_MS,
-            visible: Version::ZERO,
+            present: 0,
+            visible: Moment::default(),
+            role: Role::Primary,
+            feed: Feed::default(),
+            applied: Version::ZERO,
+            undo: None,
             rng: SplitMix64::new(seed),
             faults,
             crash_at: None,
@@ -69,6 +99,10 @@ impl State {
 
     pub(super) fn crash(&mut self) {
         self.crashed = true;
+        if let Some(undo) = self.undo.take() {
+            self.data = undo.data;
+            self.tokens = undo.tokens;
+        }
     }
 
     pub(super) fn close(&mut self) {
@@ -82,8 +116,16 @@ impl State {
     pub(super) fn recover(&mut self) -> Version {
         self.crashed = false;
         // What was durable when it crashed is there again, seen before or not.
-        self.visible = self.clock.last();
-        self.visible
+        self.show();
+        self.visible.version
+    }
+
+    /// Lets reads see everything.
+    pub(super) fn show(&mut self) {
+        self.visible = Moment {
+            number: self.present,
+            version: self.clock.last(),
+        };
     }
 
     pub(super) fn rivals(&self) -> Vec<(Version, Batch)> {
@@ -103,7 +145,7 @@ impl State {
         Ok(self.delay())
     }
 
-    fn working(&self) -> Result<(), CommitError> {
+    pub(super) fn working(&self) -> Result<(), CommitError> {
         if self.closed {
             return Err(CommitError::Closed);
         }
@@ -113,7 +155,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn visible(&self) -> Result<Version, ReadError> {
+    pub(super) fn visible(&self) -> Result<Moment, ReadError> {
         if self.closed {
             return Err(ReadError::Closed);
         }
@@ -126,6 +168,9 @@ impl State {
     pub(super) fn commit(&mut self, batch: &Batch) -> Outcome {
         if let Err(error) = self.working() {
             return Outcome::nothing(error);
+        }
+        if self.role == Role::Replica {
+            return Outcome::nothing(CommitError::Replica);
         }
         self.wall_ms = self.next_wall_ms();
         let crash = self.next_crash();
@@ -176,7 +221,7 @@ impl State {
             self.crash();
             return Outcome::nothing(CommitError::UnknownOutcome("crashed when durable".into()));
         }
-        self.visible = version;
+        self.show();
         let answer = if crash == Some(Step::Visible) {
             self.crash();
             Err(CommitError::UnknownOutcome("crashed when visible".into()))
@@ -198,13 +243,27 @@ impl State {
 
     fn apply(&mut self, batch: &Batch) -> Version {
         let version = self.clock.tick(self.wall_ms);
+        self.present += 1;
+        let mut writes = Vec::with_capacity(batch.writes().len());
         for (key, value) in batch.resolved(version) {
-            self.data.entry(key).or_default().push((version, value.cloned()));
+            self.write(key.clone(), value.cloned().map(|value| (version, value)));
+            writes.push((key, value.cloned()));
         }
         if let Some(token) = batch.token() {
             self.tokens.insert(token.clone(), version);
         }
+        let commit = Committed {
+            version,
+            writes,
+            token: batch.token().cloned(),
+        };
+        self.feed.add(self.present, commit);
         version
+    }
+
+    /// A key is this from the present moment on.
+    pub(super) fn write(&mut self, key: Key, written: Option<(Version, Value)>) {
+        self.data.entry(key).or_default().push((self.present, written));
     }
 
     /// Somebody else writes a key that a condition is about: a new version of the same value, or a key that was absent
@@ -220,9 +279,7 @@ impl State {
             .collect();
         let chosen = self.rng.below(keys.len() as u64) as usize;
         let key = keys.into_iter().nth(chosen)?;
-        let value = self
-            .newest(&key, self.clock.last())
-            .map(|(_, value)| value.clone());
+        let value = self.newest(&key, self.present).map(|(_, value)| value.clone());
         let visitor = value.is_none().then(|| key.clone());
         let mut write = Batch::new();
         write.put(key, value.unwrap_or_default());
@@ -232,7 +289,7 @@ impl State {
 
     fn apply_rival(&mut self, write: Batch) {
         let version = self.apply(&write);
-        self.visible = version;
+        self.show();
         self.rivals.push((version, write));
     }
 
@@ -243,7 +300,7 @@ impl State {
         self.wall_ms + self.rng.below(2)
     }
 
-    fn next_crash(&mut self) -> Option<Step> {
+    pub(super) fn next_crash(&mut self) -> Option<Step> {
         if let Some(step) = self.crash_at.take() {
             return Some(step);
         }
@@ -258,36 +315,36 @@ impl State {
         thousandths > 0 && self.rng.below(1_000) < u64::from(thousandths)
     }
 
-    fn newest(&self, key: &Key, at: Version) -> Option<(Version, &Value)> {
-        newest(self.data.get(key)?, at)
+    pub(super) fn newest(&self, key: &Key, moment: u64) -> Option<(Version, &Value)> {
+        newest(self.data.get(key)?, moment)
     }
 
-    pub(super) fn read(&self, at: Version, keys: &[Key]) -> Result<Read, ReadError> {
+    pub(super) fn read(&self, at: Moment, keys: &[Key]) -> Result<Read, ReadError> {
         self.visible()?;
         let values = keys.iter().map(|key| {
-            let (version, value) = self.newest(key, at)?;
+            let (version, value) = self.newest(key, at.number)?;
             Some(Stored {
                 value: value.clone(),
                 version,
             })
         });
         Ok(Read {
-            at,
+            at: at.version,
             values: values.collect(),
         })
     }
 
-    pub(super) fn scan(&self, at: Version, scan: &Scan) -> Result<Page, ReadError> {
+    pub(super) fn scan(&self, at: Moment, scan: &Scan) -> Result<Page, ReadError> {
         self.visible()?;
-        let forward = self.entries(&scan.range, at).map(Ok::<_, Infallible>);
+        let forward = self.entries(&scan.range, at.number).map(Ok::<_, Infallible>);
         let Ok(page) = match scan.direction {
-            Direction::Forward => page::fill(scan, at, forward),
-            Direction::Backward => page::fill(scan, at, forward.rev()),
+            Direction::Forward => page::fill(scan, at.version, forward),
+            Direction::Backward => page::fill(scan, at.version, forward.rev()),
         };
         Ok(page)
     }
 
-    fn entries(&self, range: &KeyRange, at: Version) -> impl DoubleEndedIterator<Item = Entry> {
+    fn entries(&self, range: &KeyRange, moment: u64) -> impl DoubleEndedIterator<Item = Entry> {
         let start = Key::trusted(range.start.clone());
         let end = match &range.end {
             Some(end) if !range.is_empty() => Bound::Excluded(Key::trusted(end.clone())),
@@ -296,7 +353,7 @@ impl State {
         };
         let held = self.data.range((Bound::Included(start), end));
         held.filter_map(move |(key, history)| {
-            let (version, value) = newest(history, at)?;
+            let (version, value) = newest(history, moment)?;
             Some(Entry {
                 key: key.clone(),
                 value: value.clone(),
@@ -310,12 +367,12 @@ impl Present for State {
     type Error = Infallible;
 
     fn version_of(&self, key: &Key) -> Result<Option<Version>, Infallible> {
-        Ok(self.newest(key, self.clock.last()).map(|(version, _)| version))
+        Ok(self.newest(key, self.present).map(|(version, _)| version))
     }
 
     fn census(&self, range: &KeyRange, since: Version, count: u64) -> Result<Census, Infallible> {
         let mut census = Census::default();
-        for entry in self.entries(range, self.clock.last()) {
+        for entry in self.entries(range, self.present) {
             if census.add(entry.version, since, count) {
                 break;
             }
@@ -333,7 +390,8 @@ impl Outcome {
     }
 }
 
-fn newest(history: &History, at: Version) -> Option<(Version, &Value)> {
-    let (version, value) = history.iter().rev().find(|(version, _)| *version <= at)?;
-    Some((*version, value.as_ref()?))
+fn newest(history: &History, moment: u64) -> Option<(Version, &Value)> {
+    let (_, written) = history.iter().rev().find(|(since, _)| *since <= moment)?;
+    let (version, value) = written.as_ref()?;
+    Some((*version, value))
 }

@@ -111,3 +111,5 @@ async fn a_closed_store_says_so() {
     assert!(watch.changed().await.is_err());
     assert!(store.watch("a".into()).changed().await.is_err());
 }
+
+mod replica;

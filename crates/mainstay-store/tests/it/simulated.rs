@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use mainstay_store::conformance::Subject;
+use mainstay_store::conformance::replication::ReplicationSubject;
 use mainstay_store::conformance::workload::{self, Client};
 use mainstay_store::history::Recorder;
 use mainstay_store::simulated::{Faults, Simulated};
-use mainstay_store::{Store, Version, conformance_suite};
+use mainstay_store::{Replicated, Store, Version, conformance_suite};
 
-struct InMemory(Simulated);
+pub(crate) struct InMemory(Simulated);
 
 impl Subject for InMemory {
     async fn open() -> Self {
@@ -26,7 +27,23 @@ impl Subject for InMemory {
     }
 }
 
+impl ReplicationSubject for InMemory {
+    async fn open_keeping(bytes: u64) -> Self {
+        let store = Simulated::new();
+        store.set_max_feed_bytes(bytes as usize);
+        Self(store)
+    }
+
+    fn replicated(&self) -> Arc<dyn Replicated> {
+        Arc::new(self.0.clone())
+    }
+}
+
 conformance_suite!(InMemory);
+
+mod replication {
+    mainstay_store::replication_suite!(super::InMemory, super::InMemory);
+}
 
 /// Everything that can go wrong does, and the store still keeps its word.
 #[tokio::test]
