@@ -103,5 +103,5 @@ impl Replicated for Postgres {
 
 /// The answer cannot be read, though the call took effect.
 fn unclear(error: &tokio_postgres::Error) -> CommitError {
-    CommitError::UnknownOutcome(super::describe(error))
+    CommitError::UnknownOutcome(super::error::describe(error))
 }
