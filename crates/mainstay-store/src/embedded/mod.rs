@@ -11,6 +11,9 @@
 //! takes a damaged byte in the middle of its journal for the end of it and drops what follows, and its checksums leave
 //! sequence numbers out.
 //!
+//! Followers are told of commits from the tree as well, where each is kept once more for as long as somebody needs it, see
+//! `feed`. What comes from another store goes through the committer like commits do, see `group::copies`.
+//!
 //! Reads do not wait for anything but the disk, and block the caller's thread for that: a value that is not in memory
 //! costs one read of 4 KiB.
 
