@@ -162,7 +162,10 @@ impl Watchers {
 impl Table {
     /// Those who are told of this key.
     fn told_of(&self, key: &[u8]) -> impl Iterator<Item = Arc<Waiting>> {
-        let keyed = self.keyed.iter().filter(move |(prefix, _)| key.starts_with(prefix));
+        let keyed = self
+            .keyed
+            .iter()
+            .filter(move |(prefix, _)| key.starts_with(prefix));
         keyed.filter_map(|(_, waiting)| waiting.upgrade())
     }
 

@@ -1,5 +1,6 @@
 //! `state.mainstay`: state on the store, durable, and part of a batch with messages and whatever else is committed.
 
+mod heard;
 pub(crate) mod layout;
 mod plan;
 mod resolve;
@@ -12,6 +13,7 @@ use mainstay_store::{
     Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock, Watch,
 };
 
+pub use self::heard::{Changed, ChangedKey, Heard};
 pub use self::layout::InvalidName;
 use self::layout::Layout;
 use self::plan::Found;
@@ -219,6 +221,11 @@ impl StateStore for Stored {
 
     fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
         Ok(self.store.watch(self.layout.records(prefix).start))
+    }
+
+    fn hear(&self) -> Result<Heard, StateError> {
+        let watch = self.store.watch_keys(self.layout.records("").start);
+        Ok(Heard::new(watch, self.layout.clone()))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

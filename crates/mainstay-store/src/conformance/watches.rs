@@ -76,8 +76,13 @@ async fn told(watch: &mut KeyWatch, key: &Key, version: Version) -> Vec<String> 
         let ChangedKeys::These(keys) = watch.changed().await.unwrap() else {
             continue;
         };
-        let is_there = keys.iter().any(|told| told.0 == key.as_ref() && told.1 >= version);
-        others.extend(keys.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()));
+        let is_there = keys
+            .iter()
+            .any(|told| told.0 == key.as_ref() && told.1 >= version);
+        others.extend(
+            keys.iter()
+                .map(|(key, _)| String::from_utf8_lossy(key).into_owned()),
+        );
         if is_there {
             return others;
         }

@@ -133,7 +133,10 @@ mod tests {
         };
         assert_eq!(keys.len(), MAX_WAITING);
         let again = keys.iter().find(|(_, latest)| *latest > version);
-        assert_eq!(again.map(|(key, _)| key.as_ref()), Some(&0_usize.to_be_bytes()[..]));
+        assert_eq!(
+            again.map(|(key, _)| key.as_ref()),
+            Some(&0_usize.to_be_bytes()[..])
+        );
         for number in 0..=MAX_WAITING {
             waiting.add(&number.to_be_bytes(), version);
         }

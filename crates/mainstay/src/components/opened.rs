@@ -2,16 +2,22 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
 use mainstay_store::{Store, Sweeper};
 
+use super::caching::CacheParts;
 use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
+use crate::cache_servers::CacheServers;
 use crate::failure::Failure;
 use crate::resources::SettingValue;
+
+/// How long reads that a cache began may take to end.
+const LAST_LOADS: Duration = Duration::from_secs(1);
 
 /// What components need from around them.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +30,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) data_dir: &'a Path,
     /// The namespace; empty when there is none.
     pub(crate) namespace: &'a str,
+    /// The Redis servers of their caches.
+    pub(crate) cache_servers: &'a CacheServers,
     /// Where their operations are counted.
     pub(crate) metrics: &'a Metrics,
 }
@@ -120,11 +128,16 @@ impl Opened {
                 Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
-                let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
-                self.sweepers.extend(sweeper);
+                let parts = CacheParts {
+                    servers: around.cache_servers,
+                    metrics: around.metrics,
+                };
+                let state = plan.open(&one.name, store, parts, &secrets).await?;
+                self.sweepers.extend(state.sweeper);
                 Component::State(StateComponent {
                     about,
-                    store,
+                    store: state.store,
+                    cache: state.cache,
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
                 })
@@ -160,6 +173,17 @@ impl Opened {
     pub(crate) async fn close(self) {
         for sweeper in self.sweepers {
             sweeper.stop().await;
+        }
+        let caches = self
+            .components
+            .iter()
+            .filter_map(|(_, component)| match component {
+                Component::State(state) => state.cache.as_ref(),
+                _ => None,
+            });
+        for cache in caches {
+            // What takes longer is broken off when its runtime ends.
+            let _ = tokio::time::timeout(LAST_LOADS, cache.close()).await;
         }
     }
 }
