@@ -57,7 +57,7 @@ use crate::error::{CommitError, ReadError, check_read};
 use crate::key::{Key, Value};
 use crate::page;
 use crate::port::{Commit, Direction, Entry, Page, Read, Reply, Scan, Snapshot, Store, Stored};
-use crate::watch::{Watch, Watchers};
+use crate::watch::{KeyWatch, Watch, Watchers};
 
 /// The embedded store. It is closed when it is dropped, which waits for what is being committed.
 #[derive(Debug)]
@@ -150,6 +150,10 @@ impl Store for Embedded {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         self.watchers.watch(prefix)
+    }
+
+    fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        self.watchers.watch_keys(prefix)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
@@ -9,10 +10,15 @@ use mainstay_api::{
 use mainstay_state::crdt::Merging;
 use mainstay_store::{Store, Sweeper, SystemWallClock};
 
+use super::caching::CacheParts;
 use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
+use crate::cache_servers::CacheServers;
 use crate::failure::Failure;
 use crate::resources::SettingValue;
+
+/// How long reads that a cache began may take to end.
+const LAST_LOADS: Duration = Duration::from_secs(1);
 
 /// What components need from around them.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +33,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) namespace: &'a str,
     /// The name of this process among those that share components.
     pub(crate) node: &'a str,
+    /// The Redis servers of their caches.
+    pub(crate) cache_servers: &'a CacheServers,
     /// Where their operations are counted.
     pub(crate) metrics: &'a Metrics,
 }
@@ -123,12 +131,17 @@ impl Opened {
                 Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
-                let (values, sweeper) = plan.open(&one.name, store, &secrets).await?;
-                self.sweepers.extend(sweeper);
-                let store = Merging::new(values, around.node, Arc::new(SystemWallClock));
+                let parts = CacheParts {
+                    servers: around.cache_servers,
+                    metrics: around.metrics,
+                };
+                let state = plan.open(&one.name, store, parts, &secrets).await?;
+                self.sweepers.extend(state.sweeper);
+                let store = Merging::new(state.store, around.node, Arc::new(SystemWallClock));
                 Component::State(StateComponent {
                     about,
                     store: Arc::new(store),
+                    cache: state.cache,
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
                 })
@@ -164,6 +177,17 @@ impl Opened {
     pub(crate) async fn close(self) {
         for sweeper in self.sweepers {
             sweeper.stop().await;
+        }
+        let caches = self
+            .components
+            .iter()
+            .filter_map(|(_, component)| match component {
+                Component::State(state) => state.cache.as_ref(),
+                _ => None,
+            });
+        for cache in caches {
+            // What takes longer is broken off when its runtime ends.
+            let _ = tokio::time::timeout(LAST_LOADS, cache.close()).await;
         }
     }
 }

@@ -17,6 +17,7 @@ use mainstay_mesh::{AppProtocol, Mesh, MeshOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cache_servers::CacheServers;
 use crate::clock;
 use crate::components::{self, Opened, Planned, Surroundings};
 use crate::daprd::args::{Args, Protocol};
@@ -135,12 +136,15 @@ fn app_metadata(args: &Args, protocol: AppProtocol, resources: &Resources) -> Ap
 
 async fn open_components(app: &AppId, planned: &[Planned], metrics: &Metrics) -> Result<Opened, Failure> {
     let node = node(app);
+    let namespace = components::namespace();
     let around = Surroundings {
         store: None,
         dir: Path::new(""),
         data_dir: Path::new(""),
-        namespace: &components::namespace(),
+        namespace: &namespace,
         node: &node,
+        // Sidecars of a namespace share what is cached on a Redis.
+        cache_servers: &CacheServers::new(&format!("daprd {namespace}")),
         metrics,
     };
     Opened::open(planned, around).await

@@ -75,9 +75,12 @@ pub(crate) fn build(
     }));
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
+    let (store, said) = (builder.store(&name), builder.components());
+    let mut planned = components::plan(resources.components, Home::System, diagnostics);
+    components::say(said, &mut planned, diagnostics);
     Manifest {
-        store: builder.store(&name),
-        components: components::plan(resources.components, Home::System, diagnostics),
+        store,
+        components: planned,
         name,
         dir: dir.to_path_buf(),
         file: Arc::clone(&parsed.document.file),

@@ -17,6 +17,7 @@ use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
 use tokio::task::JoinHandle;
 
 use crate::assembly;
+use crate::cache_servers::CacheServers;
 use crate::clock;
 use crate::components::{self, Opened, Surroundings};
 use crate::data_dir::{Addresses, Lease};
@@ -87,11 +88,12 @@ impl Running {
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
-        let components = open_components(manifest, &lease, &metrics).await?;
+        let cache_servers = CacheServers::new(&manifest.name);
+        let components = open_components(manifest, &lease, &cache_servers, &metrics).await?;
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
         mesh.configure(assembly.topology(manifest, app_token));
-        let caches = Caches::open(manifest, &assembly, &metrics)?;
+        let caches = Caches::open(manifest, &assembly, &cache_servers, &metrics)?;
         let host = start_host(manifest, &listeners, settings, &mesh)?;
         let traffic = tokio::spawn(traffic::follow(host.watch(), mesh.clone()));
         let ingress = listeners
@@ -115,6 +117,7 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
+            call_caches: caches.all(),
             metrics,
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
@@ -219,7 +222,12 @@ impl Listeners {
     }
 }
 
-async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) -> Result<Opened, Failure> {
+async fn open_components(
+    manifest: &Manifest,
+    lease: &Lease,
+    cache_servers: &CacheServers,
+    metrics: &Metrics,
+) -> Result<Opened, Failure> {
     let node = lease
         .node()
         .map_err(|error| Failure::refused(format!("cannot make the name of this node: {error}")))?;
@@ -229,6 +237,7 @@ async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) 
         data_dir: lease.path(),
         namespace: &components::namespace(),
         node: &node,
+        cache_servers,
         metrics,
     };
     Opened::open(&manifest.components, around).await
