@@ -3,6 +3,7 @@
 
 mod caching;
 mod configuration;
+mod endpoints;
 mod engine;
 mod kinds;
 mod locks;
@@ -24,6 +25,7 @@ use crate::resources;
 
 use self::caching::StateCachePlan;
 use self::configuration::ConfigurationPlan;
+pub(crate) use self::endpoints::Secured;
 use self::kinds::Kind;
 use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
@@ -122,6 +124,12 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
         init_timeout: component.init_timeout,
         plan,
     })
+}
+
+/// The names of the secret components.
+pub(crate) fn secret_stores(planned: &[Planned]) -> Vec<&str> {
+    let stores = planned.iter().filter(|one| matches!(one.plan, Plan::Secrets(_)));
+    stores.map(|one| one.name.as_str()).collect()
 }
 
 /// What the manifest says of a component, besides its file.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
+use mainstay_secrets::Scopes;
 use mainstay_state::crdt::Merging;
 use mainstay_store::{Store, Sweeper, SystemWallClock};
 
@@ -149,18 +150,26 @@ impl Opened {
         })
     }
 
-    /// What an app may use.
-    pub(crate) fn blocks(&self, app: &str) -> Arc<Blocks> {
-        self.blocks_of(|planned| planned.is_for(app))
+    /// What an app may use, and which secrets of that it may read.
+    pub(crate) fn blocks(&self, app: &str, secret_scopes: Scopes) -> Arc<Blocks> {
+        self.blocks_of(|planned| planned.is_for(app), secret_scopes)
     }
 
     /// Everything, for who operates the system.
     pub(crate) fn all_blocks(&self) -> Arc<Blocks> {
-        self.blocks_of(|_| true)
+        self.blocks_of(|_| true, Scopes::default())
     }
 
-    fn blocks_of(&self, are_meant: impl Fn(&Planned) -> bool) -> Arc<Blocks> {
-        let mut blocks = Blocks::default();
+    /// The secret components.
+    pub(super) fn secrets(&self) -> Secrets<'_> {
+        Secrets(&self.components)
+    }
+
+    fn blocks_of(&self, are_meant: impl Fn(&Planned) -> bool, secret_scopes: Scopes) -> Arc<Blocks> {
+        let mut blocks = Blocks {
+            secret_scopes,
+            ..Blocks::default()
+        };
         for (planned, component) in self.components.iter().filter(|(planned, _)| are_meant(planned)) {
             let name = planned.name.clone();
             match component {

@@ -173,9 +173,9 @@ fn settings_that_cannot_be_are_told_with_their_place() {
                 give exactly one of `value`, `envRef` and `secretKeyRef`
             c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
                 set it in the environment of Mainstay
-            c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for components
+            c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for resources
                 choose another variable
-            c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the component no secret store
+            c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the resource no secret store
                 add `auth: { secretStore: NAME }`
             c.yaml:8:5: error M009: input key/keyPrefix 'a||b' can't contain '||'
                 write appid, name, namespace, none, or a text of your own

@@ -62,7 +62,7 @@ pub(crate) struct File {
         "deploy": "write `replicas` and `sla`", "healthcheck": "write `probes`",
         "stop_signal": "write `stop: { signal: … }`", "stop_grace_period": "write `stop: { grace: … }`",
         "appID": "the app's name is its key under `apps`", "appPort": "write `port`",
-        "appDirPath": "write `dir`", "appProtocol": "write `protocol`",
+        "appDirPath": "write `dir`", "configFilePath": "write `config: NAME` of a Configuration in the folder of `resources`", "appProtocol": "write `protocol`",
         "image": "apps are processes: give the `command` that starts it",
     }
 ))]
@@ -101,6 +101,9 @@ pub(crate) struct App {
     /// Whom it calls: a list, or a mapping with settings per call. Other calls are refused.
     #[serde(default)]
     pub(crate) calls: Calls,
+    /// The Dapr Configuration in the folder of `resources` that says which secrets it may read; when absent the only one
+    /// there is.
+    pub(crate) config: Option<String>,
     /// What it promises; policies are derived from it.
     #[serde(default)]
     pub(crate) sla: Sla,
