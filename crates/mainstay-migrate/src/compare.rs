@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::{Entry, KeyRange, Page, Portion, Replicated, Scan, Snapshot};
+use mainstay_store::{Entry, KeyRange, Page, Portion, ReadError, Replicated, Scan, Snapshot};
 use tokio::task::JoinSet;
 
 use crate::board::Board;
@@ -130,12 +130,19 @@ fn note(looked: Option<Looked>, differing: &mut Vec<Page>, board: &Board) -> Res
 
 /// Whether a store holds in the range of a page what the page does.
 async fn look(to: Arc<dyn Replicated>, page: Page) -> Result<(Page, bool), Trouble> {
-    let found = digest_of(&to, page.covered.clone()).await?;
-    let is_same = found == digest::of(&page.entries);
+    let is_same = match digest_of(&to, page.covered.clone()).await {
+        Ok(found) => found == digest::of(&page.entries),
+        // What is damaged there is there here.
+        Err(ReadError::Damaged(damage)) => {
+            tracing::warn!("the copy: {damage}");
+            false
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok((page, is_same))
 }
 
-async fn digest_of(store: &Arc<dyn Replicated>, range: KeyRange) -> Result<Digest, Trouble> {
+async fn digest_of(store: &Arc<dyn Replicated>, range: KeyRange) -> Result<Digest, ReadError> {
     let mut digester = Digester::new();
     let mut rest = Some(range);
     while let Some(range) = rest {

@@ -160,8 +160,8 @@ impl Job {
     async fn copy(&self, cursor: Cursor) -> Result<Done, Trouble> {
         let mut line = self.there().await?;
         if !self.board.is_counting() {
-            let total = line.from.about_entries().await?;
-            self.board.begin(Phase::Copying, cursor.done(), Some(total));
+            let total = about_entries(&line).await;
+            self.board.begin(Phase::Copying, cursor.done(), total);
         }
         let next = copy::round(&mut line, cursor, self.settings.copy, &self.board).await?;
         Ok(Done::Stage(match next {
@@ -177,8 +177,8 @@ impl Job {
     async fn compare(&self, line: &mut Line) -> Result<Option<Done>, Trouble> {
         let present = line.from.snapshot().await?.version();
         line.catch_up(present).await?;
-        let total = line.from.about_entries().await?;
-        self.board.begin(Phase::Verifying, 0, Some(total));
+        let total = about_entries(line).await;
+        self.board.begin(Phase::Verifying, 0, total);
         let compared = compare(line, self.settings.compare, &self.board).await?;
         self.board.end();
         self.board.verified(&compared);
@@ -247,6 +247,11 @@ impl Job {
         }
         Ok(Done::Stage(Stage::Finished))
     }
+}
+
+/// It is only shown, so nothing depends on it.
+async fn about_entries(line: &Line) -> Option<u64> {
+    line.from.about_entries().await.ok()
 }
 
 /// Refuses a target that holds something.
