@@ -101,10 +101,11 @@ impl Board {
         });
     }
 
-    pub(crate) fn verified(&self, compared: &Compared) {
+    /// What comparing came to; `None` when it is to be done again.
+    pub(crate) fn verified(&self, compared: Option<&Compared>) {
         self.change(|status| {
-            status.verified_ranges = Some(compared.ranges);
-            status.repaired_ranges = Some(compared.repaired);
+            status.verified_ranges = compared.map(|compared| compared.ranges);
+            status.repaired_ranges = compared.map(|compared| compared.repaired);
         });
     }
 

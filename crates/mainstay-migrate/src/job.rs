@@ -181,7 +181,9 @@ impl Job {
         self.board.begin(Phase::Verifying, 0, total);
         let compared = compare(line, self.settings.compare, &self.board).await?;
         self.board.end();
-        self.board.verified(&compared);
+        if compared.differs.is_none() {
+            self.board.verified(Some(&compared));
+        }
         Ok(compared.differs.map(|range| {
             Done::Differs(format!(
                 "the copy differs in the keys {range}, and copying them once more did not help"

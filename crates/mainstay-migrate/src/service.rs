@@ -58,6 +58,9 @@ pub enum Refusal {
     /// Not now.
     #[error("{0}")]
     Untimely(#[from] Untimely),
+    /// This names no store.
+    #[error("{0}")]
+    Reference(String),
     /// The target cannot be what it should.
     #[error("{0}")]
     Target(String),
@@ -131,7 +134,7 @@ impl Service {
 
     /// Begins a migration: all that can be said at once is said before anything is recorded.
     async fn begin(&mut self, to: &str, from: Option<&str>) -> Result<(), Refusal> {
-        let target = self.options.stores.locate(to).map_err(Refusal::Target)?;
+        let target = self.options.stores.locate(to).map_err(Refusal::Reference)?;
         let source = self.source(from)?;
         if source.location == target.location {
             let message = format!("what is stored is in {} already", target.location);
@@ -178,7 +181,7 @@ impl Service {
         let present = &self.present.0;
         let Some(from) = from else {
             if present.reference.is_empty() {
-                return Err(Refusal::Target(
+                return Err(Refusal::Reference(
                     "the manifest spells out the URL of its store with a password, which is not written anywhere else: \
                      put the URL into a variable, and name it with --from '${NAME}'"
                         .to_owned(),
@@ -186,9 +189,9 @@ impl Service {
             }
             return Ok(present.clone());
         };
-        let named = self.options.stores.locate(from).map_err(Refusal::Target)?;
+        let named = self.options.stores.locate(from).map_err(Refusal::Reference)?;
         if named.location != present.location {
-            return Err(Refusal::Target(format!(
+            return Err(Refusal::Reference(format!(
                 "`{from}` is {}, and what is stored is in {}",
                 named.location, present.location
             )));
@@ -309,6 +312,9 @@ fn hear(message: Message, record: &Record, mood: &mut Mood, board: &Board) {
                     ..Mood::default()
                 };
                 board.problem(None);
+                if wish == Wish::Verify {
+                    board.verified(None);
+                }
             }
             let _ = answer.send(allowed.map_err(Refusal::from));
         }

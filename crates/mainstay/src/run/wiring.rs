@@ -14,6 +14,7 @@ use mainstay_api::{
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
+use mainstay_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -22,6 +23,7 @@ use crate::components::{self, Opened, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
+use crate::migration;
 use crate::run::caches::Caches;
 use crate::run::ports;
 use crate::run::surroundings::{AppSetup, LocalSurroundings};
@@ -56,6 +58,7 @@ pub(crate) struct Running {
     control: Server,
     traffic: JoinHandle<()>,
     caches: Caches,
+    migrations: mainstay_migrate::Running,
     components: Opened,
     _lease: Lease,
 }
@@ -87,7 +90,10 @@ impl Running {
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
-        let components = open_components(manifest, &lease, &metrics).await?;
+        let (switch, migrations) = migration::start(manifest, lease.path()).await?;
+        let store: Arc<dyn Store> = Arc::new(switch);
+        let components = open_components(manifest, &store, &lease, &metrics).await?;
+        let (migration, migrations) = migrations.spawn();
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
         mesh.configure(assembly.topology(manifest, app_token));
@@ -115,6 +121,7 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
+            migration: Some(migration),
             metrics,
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
@@ -139,6 +146,7 @@ impl Running {
             control,
             traffic,
             caches,
+            migrations,
             components,
             _lease: lease,
         })
@@ -158,6 +166,7 @@ impl Running {
         self.control.stop(LAST_REQUESTS).await;
         self.caches.close().await;
         self.mesh.stop(LAST_SPANS).await;
+        self.migrations.stop().await;
         self.components.close().await;
     }
 }
@@ -219,12 +228,17 @@ impl Listeners {
     }
 }
 
-async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) -> Result<Opened, Failure> {
+async fn open_components(
+    manifest: &Manifest,
+    store: &Arc<dyn Store>,
+    lease: &Lease,
+    metrics: &Metrics,
+) -> Result<Opened, Failure> {
     let node = lease
         .node()
         .map_err(|error| Failure::refused(format!("cannot make the name of this node: {error}")))?;
     let around = Surroundings {
-        store: Some(&manifest.store),
+        store: Some(store),
         dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
