@@ -6,6 +6,7 @@
 mod blocks;
 mod cache;
 mod log;
+mod migration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,8 @@ pub use self::blocks::{
     SecretChanged, SecretItem, SecretName, SecretsRewrapped, StateChange, StateItem, StateKey, StateValue,
 };
 pub use self::cache::{Cache, CacheKind, Caches};
+
+pub use self::migration::{Migration, MigrationBegin};
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ pub(crate) use self::opened::{Opened, Surroundings};
 use self::secrets::SecretPlan;
 use self::settings::Settings;
 use self::state::StatePlan;
-pub(crate) use self::store::StorePlan;
+pub(crate) use self::store::{EMBEDDED, StorePlan, spells_out_password};
 
 /// Where components live: what is there by default, and whether there is a store to put things into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

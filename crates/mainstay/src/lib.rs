@@ -19,6 +19,7 @@ mod folder;
 pub mod fuzzing;
 mod manifest;
 mod messages;
+mod migration;
 mod nofile;
 mod render;
 mod resources;
@@ -86,6 +87,7 @@ fn perform(command: Command) -> Outcome {
         Command::Config(args) => ask(client::config::run(&args)),
         Command::Secret(args) => ask(client::secret::run(&args)),
         Command::Cache(args) => ask(client::cache::run(&args)),
+        Command::Migrate(args) => ask(client::migrate::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),

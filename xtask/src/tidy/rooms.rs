@@ -22,6 +22,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-migrate",
             "mainstay-postgres",
             "mainstay-redis",
             "mainstay-store",
@@ -40,6 +41,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-migrate",
             "mainstay-policy",
             "mainstay-base",
         ],
@@ -87,6 +89,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-secrets",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-migrate",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },

@@ -68,6 +68,7 @@ impl Control {
             system: Arc::new(system()),
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
+            migration: None,
             metrics: metrics.clone(),
         };
         let server = serve_control(listener(), options, host.clone(), mesh.clone()).unwrap();

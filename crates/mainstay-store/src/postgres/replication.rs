@@ -65,6 +65,10 @@ impl Replicated for Postgres {
         Reply::waiting(feed::followers(&self.pool))
     }
 
+    fn about_entries(&self) -> Reply<'_, Result<u64, ReadError>> {
+        Reply::waiting(feed::about_entries(&self.pool))
+    }
+
     fn role(&self) -> Reply<'_, Result<Role, ReadError>> {
         Reply::waiting(feed::role(&self.pool))
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::Elsewhere;
 use crate::error::Closed;
 use crate::version::Version;
 
@@ -17,7 +18,11 @@ const MAX_WAITING: usize = 4_096;
 /// Changes of a key that were not told yet become one. None is missed: a commit that becomes visible after the watch was
 /// made is told, by its keys or as [`ChangedKeys::Any`]. There may be one too many.
 #[derive(Debug)]
-pub struct KeyWatch(Arc<Waiting>);
+pub struct KeyWatch {
+    waiting: Arc<Waiting>,
+    /// Boxed, because most watches stay at their store.
+    elsewhere: Option<Box<Elsewhere>>,
+}
 
 /// What has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +49,19 @@ struct Pending {
 
 impl KeyWatch {
     pub(super) fn new(waiting: Arc<Waiting>) -> Self {
-        Self(waiting)
+        Self {
+            waiting,
+            elsewhere: None,
+        }
     }
 
-    /// Waits for changes; what is read from now on shows them.
+    /// The same watch, carried along when another store takes over.
+    pub(crate) fn carried(mut self, elsewhere: Elsewhere) -> Self {
+        self.elsewhere = Some(Box::new(elsewhere));
+        self
+    }
+
+    /// Waits for changes; what is read from now on shows them. When another store has taken over, any key may have changed.
     ///
     /// # Errors
     /// When the store was closed.
@@ -55,12 +69,25 @@ impl KeyWatch {
     /// # Cancel safety
     /// Cancel safe: what was not returned is returned by the next call.
     pub async fn changed(&mut self) -> Result<ChangedKeys, Closed> {
+        let Self { waiting, elsewhere } = self;
+        let Some(elsewhere) = elsewhere else {
+            return waiting.changed().await;
+        };
         loop {
-            // One waits at a time, so a wake-up that comes between the look and the wait is kept for it.
-            if let Some(changed) = self.0.take()? {
-                return Ok(changed);
+            tokio::select! {
+                biased;
+                Ok(()) = elsewhere.moved.changed() => {
+                    elsewhere.moved.mark_unchanged();
+                    let moves = elsewhere.moves.upgrade().ok_or(Closed)?;
+                    *waiting = moves.watch_keys_here(elsewhere.prefix.clone()).waiting;
+                    return Ok(ChangedKeys::Any);
+                }
+                changed = waiting.changed() => match changed {
+                    // Its store was closed after another one took over.
+                    Err(Closed) if elsewhere.moved.has_changed().unwrap_or(false) => {}
+                    changed => return changed,
+                }
             }
-            self.0.wake.notified().await;
         }
     }
 }
@@ -89,6 +116,16 @@ impl Waiting {
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.wake.notify_one();
+    }
+
+    async fn changed(&self) -> Result<ChangedKeys, Closed> {
+        loop {
+            // One waits at a time, so a wake-up that comes between the look and the wait is kept for it.
+            if let Some(changed) = self.take()? {
+                return Ok(changed);
+            }
+            self.wake.notified().await;
+        }
     }
 
     fn take(&self) -> Result<Option<ChangedKeys>, Closed> {

@@ -15,3 +15,4 @@ mod mixed;
 mod postgres;
 mod power;
 mod simulated;
+mod switch;

@@ -13,7 +13,7 @@ use mainstay_store::{Store, Sweeper, SystemWallClock};
 
 use super::caching::CacheParts;
 use super::secrets::Folders;
-use super::{Plan, Planned, StorePlan};
+use super::{Plan, Planned};
 use crate::cache_servers::CacheServers;
 use crate::failure::Failure;
 use crate::resources::SettingValue;
@@ -25,7 +25,7 @@ const LAST_LOADS: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'a> {
     /// The store of the system; a sidecar has none.
-    pub(crate) store: Option<&'a StorePlan>,
+    pub(crate) store: Option<&'a Arc<dyn Store>>,
     /// Where paths in component files start.
     pub(crate) dir: &'a Path,
     /// Where the system keeps its data.
@@ -63,17 +63,13 @@ enum Component {
 pub(super) struct Secrets<'a>(&'a [(Planned, Component)]);
 
 impl Opened {
-    /// Opens the store and every component on it.
+    /// Opens every component.
     pub(crate) async fn open(planned: &[Planned], around: Surroundings<'_>) -> Result<Self, Failure> {
-        let store = match around.store {
-            Some(plan) => Some(plan.open(around.data_dir).await?),
-            None => None,
-        };
         let mut opened = Self {
             components: Vec::new(),
             sweepers: Vec::new(),
             namespace: around.namespace.to_owned(),
-            store,
+            store: around.store.cloned(),
         };
         // Others need them.
         let is_secret = |one: &&Planned| matches!(one.plan, Plan::Secrets(_));

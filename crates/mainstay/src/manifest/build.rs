@@ -18,9 +18,9 @@ use mainstay_secrets::Scopes;
 
 use super::file;
 use super::interpolate::interpolate;
-use super::model::{App, Call, External, Manifest};
+use super::model::{App, Call, External, Manifest, StoreLine};
 use super::{Parsed, command_line, env_file};
-use crate::components::{self, Home, StorePlan};
+use crate::components::{self, EMBEDDED, Home, StorePlan, spells_out_password};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document;
 use crate::resources::{Configuration, Endpoint, HeaderSource, Resources, configuration, header_value};
@@ -78,13 +78,14 @@ pub(crate) fn build(
     }));
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
-    let (store, said) = (builder.store(&name), builder.components());
+    let (store, store_line, said) = (builder.store(&name), builder.store_line(), builder.components());
     let configurations = builder.configurations;
     let mut planned = components::plan(resources.components, Home::System, diagnostics);
     components::say(said, &mut planned, diagnostics);
     configuration::check(&configurations, &components::secret_stores(&planned), diagnostics);
     Manifest {
         store,
+        store_line,
         components: planned,
         name,
         dir: dir.to_path_buf(),
@@ -136,6 +137,18 @@ impl Builder<'_> {
             self.diagnostics.push(error);
             StorePlan::default()
         })
+    }
+
+    fn store_line(&self) -> StoreLine {
+        let (reference, place) = match &self.parsed.file.store {
+            None => (EMBEDDED, Place::file(&self.parsed.document.file)),
+            Some(text) if spells_out_password(text) => ("", self.place(&["store"])),
+            Some(text) => (text.as_str(), self.place(&["store"])),
+        };
+        StoreLine {
+            reference: reference.to_owned(),
+            place,
+        }
     }
 
     fn app(&mut self, name: &AppId, app: &file::App) -> App {

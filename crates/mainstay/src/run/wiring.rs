@@ -14,6 +14,7 @@ use mainstay_api::{
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
+use mainstay_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -23,6 +24,7 @@ use crate::components::{self, Opened, Secured, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
+use crate::migration;
 use crate::run::caches::Caches;
 use crate::run::ports;
 use crate::run::surroundings::{AppSetup, LocalSurroundings};
@@ -57,6 +59,7 @@ pub(crate) struct Running {
     control: Server,
     traffic: JoinHandle<()>,
     caches: Caches,
+    migrations: mainstay_migrate::Running,
     components: Opened,
     _lease: Lease,
 }
@@ -88,9 +91,12 @@ impl Running {
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
+        let (switch, migrations) = migration::start(manifest, lease.path()).await?;
+        let store: Arc<dyn Store> = Arc::new(switch);
         let cache_servers = CacheServers::new(&manifest.name);
-        let components = open_components(manifest, &lease, &cache_servers, &metrics).await?;
+        let components = open_components(manifest, &store, &lease, &cache_servers, &metrics).await?;
         let secured = secure(manifest, &components).await?;
+        let (migration, migrations) = migrations.spawn();
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
         mesh.configure(assembly.topology(manifest, app_token, &secured));
@@ -119,6 +125,7 @@ impl Running {
             hosts: Vec::new(),
             blocks: components.all_blocks(),
             call_caches: caches.all(),
+            migration: Some(migration),
             metrics,
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
@@ -143,6 +150,7 @@ impl Running {
             control,
             traffic,
             caches,
+            migrations,
             components,
             _lease: lease,
         })
@@ -162,6 +170,7 @@ impl Running {
         self.control.stop(LAST_REQUESTS).await;
         self.caches.close().await;
         self.mesh.stop(LAST_SPANS).await;
+        self.migrations.stop().await;
         self.components.close().await;
     }
 }
@@ -225,6 +234,7 @@ impl Listeners {
 
 async fn open_components(
     manifest: &Manifest,
+    store: &Arc<dyn Store>,
     lease: &Lease,
     cache_servers: &CacheServers,
     metrics: &Metrics,
@@ -233,7 +243,7 @@ async fn open_components(
         .node()
         .map_err(|error| Failure::refused(format!("cannot make the name of this node: {error}")))?;
     let around = Surroundings {
-        store: Some(&manifest.store),
+        store: Some(store),
         dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
