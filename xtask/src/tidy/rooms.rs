@@ -62,7 +62,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-state",
-        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
+        uses: &[
+            "mainstay-store",
+            "mainstay-postgres",
+            "mainstay-redis",
+            "mainstay-base",
+        ],
         tests_use: &[],
     },
     Room {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
-use mainstay_store::{Store, Sweeper};
+use mainstay_state::crdt::Merging;
+use mainstay_store::{Store, Sweeper, SystemWallClock};
 
 use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
@@ -24,6 +25,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) data_dir: &'a Path,
     /// The namespace; empty when there is none.
     pub(crate) namespace: &'a str,
+    /// The name of this process among those that share components.
+    pub(crate) node: &'a str,
     /// Where their operations are counted.
     pub(crate) metrics: &'a Metrics,
 }
@@ -120,11 +123,12 @@ impl Opened {
                 Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
-                let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
+                let (values, sweeper) = plan.open(&one.name, store, &secrets).await?;
                 self.sweepers.extend(sweeper);
+                let store = Merging::new(values, around.node, Arc::new(SystemWallClock));
                 Component::State(StateComponent {
                     about,
-                    store,
+                    store: Arc::new(store),
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
                 })

@@ -220,11 +220,15 @@ impl Listeners {
 }
 
 async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) -> Result<Opened, Failure> {
+    let node = lease
+        .node()
+        .map_err(|error| Failure::refused(format!("cannot make the name of this node: {error}")))?;
     let around = Surroundings {
         store: Some(&manifest.store),
         dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
+        node: &node,
         metrics,
     };
     Opened::open(&manifest.components, around).await
