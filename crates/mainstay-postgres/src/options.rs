@@ -231,7 +231,7 @@ impl fmt::Debug for Options {
             .field("user", &self.server.get_user())
             .field("root_certificates", &self.root_certificates)
             .field("timeout", &self.timeout)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -113,21 +113,21 @@ impl Options {
         }
         for name in ["cleanupIntervalInSeconds", "cleanupInterval"] {
             if let Some(given) = text(name) {
-                options.cleanup_interval = interval(given).ok_or(InvalidOptions::Interval(name))?;
+                let interval = interval(given).ok_or(InvalidOptions::Interval(name))?;
+                options.cleanup_interval = (!interval.is_zero()).then_some(interval);
             }
         }
         Ok(options)
     }
 }
 
-/// As with Dapr, nothing and what is negative mean never.
-fn interval(text: &str) -> Option<Option<Duration>> {
+/// As with Dapr, what is negative means never, as nothing does.
+fn interval(text: &str) -> Option<Duration> {
     if text.starts_with('-') {
-        return Some(None);
+        return Some(Duration::ZERO);
     }
     let seconds = text.parse().ok().map(Duration::from_secs);
-    let interval = seconds.or_else(|| parse_duration(text).ok())?;
-    Some((!interval.is_zero()).then_some(interval))
+    seconds.or_else(|| parse_duration(text).ok())
 }
 
 #[cfg(test)]
