@@ -1,4 +1,4 @@
-//! The control API: status, logs, restart, stop, metrics; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, metrics, components, caches; for the command line, scrapers and the dashboard.
 
 mod blocks;
 mod guard;
@@ -17,8 +17,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mainstay_base::AppId;
 use mainstay_base::metric::Collect;
+use mainstay_cache::http::CallCache;
 use mainstay_host::Handle;
-use mainstay_mesh::{Body, Mesh};
+use mainstay_mesh::{Body, CallError, Mesh};
 
 pub use self::process::PROCESS_METRIC_TABLE;
 pub(crate) use self::process::ProcessMetrics;
@@ -43,6 +44,8 @@ pub struct ControlOptions {
     pub hosts: Vec<String>,
     /// Every component that is open, whichever apps may use it.
     pub blocks: Arc<Blocks>,
+    /// The caches of all calls; those of state are with their components.
+    pub call_caches: Vec<CallCache<CallError>>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
 }

@@ -4,6 +4,7 @@
 //! 1970 in UTC.
 
 mod blocks;
+mod cache;
 mod log;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ pub use self::blocks::{
     Component, Components, ConfigChange, ConfigChanged, ConfigContent, ConfigItem, ConfigRecord,
     SecretChanged, SecretItem, SecretName, SecretsRewrapped, StateChange, StateItem, StateKey, StateValue,
 };
+pub use self::cache::{Cache, CacheKind, Caches};
 
 #[cfg(test)]
 mod tests;

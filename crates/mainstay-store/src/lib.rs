@@ -67,4 +67,4 @@ pub use replication::{
 };
 pub use sweeper::Sweeper;
 pub use version::{HybridClock, SystemWallClock, Version, WallClock};
-pub use watch::Watch;
+pub use watch::{ChangedKeys, KeyWatch, Watch};

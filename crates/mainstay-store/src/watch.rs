@@ -1,11 +1,15 @@
 //! Waiting for changes under a prefix.
 
+mod keys;
+
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::keys::Waiting;
+pub use self::keys::{ChangedKeys, KeyWatch};
 use crate::error::Closed;
 use crate::version::Version;
 
@@ -50,6 +54,8 @@ struct Table {
     prefixes: HashMap<Bytes, watch::Sender<Version>>,
     /// Lengths of the prefixes, each once: what of a key has to be looked up.
     lengths: Vec<usize>,
+    /// Prefixes of which the keys are told. There are few.
+    keyed: Vec<(Bytes, Weak<Waiting>)>,
     /// Watches made since prefixes without watchers were last thrown out.
     made: usize,
     /// The latest commit that was answered, where the adapter says so.
@@ -85,14 +91,29 @@ impl Watchers {
         }
     }
 
+    pub(crate) fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        let waiting = Arc::new(Waiting::default());
+        let mut table = self.lock();
+        if table.closed {
+            waiting.close();
+        } else {
+            table.keyed.retain(|(_, known)| known.strong_count() > 0);
+            table.keyed.push((prefix, Arc::downgrade(&waiting)));
+        }
+        KeyWatch::new(waiting)
+    }
+
     /// Keys were written and are visible now. `keys` is only asked when somebody watches.
     pub(crate) fn changed<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = (K, Version)>) {
         let table = self.lock();
-        if table.prefixes.is_empty() {
+        if table.prefixes.is_empty() && table.keyed.is_empty() {
             return;
         }
         for (key, version) in keys {
             let key = key.as_ref();
+            for waiting in table.told_of(key) {
+                waiting.add(key, version);
+            }
             for length in &table.lengths {
                 let Some(sender) = key.get(..*length).and_then(|prefix| table.prefixes.get(prefix)) else {
                     continue;
@@ -114,8 +135,12 @@ impl Watchers {
 
     /// Wakes everybody: something may have been written that was not seen.
     pub(crate) fn changed_anywhere(&self, version: Version) {
-        for sender in self.lock().prefixes.values() {
+        let table = self.lock();
+        for sender in table.prefixes.values() {
             sender.send_modify(|latest| *latest = (*latest).max(version));
+        }
+        for (_, waiting) in &table.keyed {
+            waiting.upgrade().iter().for_each(|waiting| waiting.add_any());
         }
     }
 
@@ -123,6 +148,9 @@ impl Watchers {
     pub(crate) fn close(&self) {
         let mut table = self.lock();
         table.prefixes.clear();
+        for (_, waiting) in table.keyed.drain(..) {
+            waiting.upgrade().iter().for_each(|waiting| waiting.close());
+        }
         table.closed = true;
     }
 
@@ -132,6 +160,15 @@ impl Watchers {
 }
 
 impl Table {
+    /// Those who are told of this key.
+    fn told_of(&self, key: &[u8]) -> impl Iterator<Item = Arc<Waiting>> {
+        let keyed = self
+            .keyed
+            .iter()
+            .filter(move |(prefix, _)| key.starts_with(prefix));
+        keyed.filter_map(|(_, waiting)| waiting.upgrade())
+    }
+
     fn throw_out(&mut self) {
         self.made = 0;
         self.prefixes.retain(|_, sender| sender.receiver_count() > 0);
