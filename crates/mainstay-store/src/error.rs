@@ -118,14 +118,13 @@ impl CommitError {
     /// What happened.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::Conflict(_) => ErrorKind::FailedPrecondition,
+            Self::Conflict(_) | Self::Primary => ErrorKind::FailedPrecondition,
             Self::Invalid(InvalidBatch::TooLarge(_)) => ErrorKind::TooLarge,
             Self::Invalid(_) => ErrorKind::InvalidArgument,
             Self::Overloaded | Self::Full(_) => ErrorKind::Overloaded,
             Self::Unavailable(_) | Self::UnknownOutcome(_) | Self::Replica | Self::Closed => {
                 ErrorKind::Unavailable
             }
-            Self::Primary => ErrorKind::FailedPrecondition,
             Self::Damaged(_) => ErrorKind::Internal,
         }
     }
