@@ -1,4 +1,4 @@
-//! The control API: status, logs, restart, stop, metrics; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, metrics, components, caches; for the command line, scrapers and the dashboard.
 
 mod blocks;
 mod guard;
@@ -18,8 +18,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use mainstay_base::AppId;
 use mainstay_base::metric::Collect;
+use mainstay_cache::http::CallCache;
 use mainstay_host::Handle;
-use mainstay_mesh::{Body, Mesh};
+use mainstay_mesh::{Body, CallError, Mesh};
 
 pub use self::process::PROCESS_METRIC_TABLE;
 pub(crate) use self::process::ProcessMetrics;
@@ -46,6 +47,8 @@ pub struct ControlOptions {
     pub blocks: Arc<Blocks>,
     /// Moves what is stored to another store; absent where there is no store.
     pub migration: Option<mainstay_migrate::Handle>,
+    /// The caches of all calls; those of state are with their components.
+    pub call_caches: Vec<CallCache<CallError>>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
 }

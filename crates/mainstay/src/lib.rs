@@ -1,6 +1,7 @@
 //! The `mainstay` command as a library, so that tests and fuzz targets reach what is inside.
 
 mod assembly;
+mod cache_servers;
 mod check;
 mod cli;
 mod client;
@@ -85,6 +86,7 @@ fn perform(command: Command) -> Outcome {
         Command::State(args) => ask(client::state::run(&args)),
         Command::Config(args) => ask(client::config::run(&args)),
         Command::Secret(args) => ask(client::secret::run(&args)),
+        Command::Cache(args) => ask(client::cache::run(&args)),
         Command::Migrate(args) => ask(client::migrate::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),

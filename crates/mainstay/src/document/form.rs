@@ -85,6 +85,8 @@ const READERS: &[(&str, Reader)] = &[
     reader::<DurationForm>(),
     reader::<PositiveDurationForm>(),
     reader::<AvailabilityForm>(),
+    reader::<PercentForm>(),
+    reader::<SizeForm>(),
     reader::<NameForm>(),
     reader::<TextForm>(),
     reader::<ReplicasForm>(),

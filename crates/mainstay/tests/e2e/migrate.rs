@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Method, StatusCode};
+use mainstay_postgres::Postgres;
 use mainstay_postgres::test_server::{TestServer, available};
 use serde_json::{Value, json};
 
@@ -288,8 +289,8 @@ async fn a_system_that_does_not_run_moves_too() {
 
 /// How many systems have their store in the database.
 async fn schemas(server: &TestServer) -> i64 {
-    let session = server.connect().await;
+    let postgres = Postgres::connect(server.options()).await.expect("a connection");
     let ask = "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'mainstay%'";
-    let row = session.client.query_one(ask, &[]).await.expect("an answer");
-    row.get(0)
+    let rows = postgres.query(ask, &[]).await.expect("an answer");
+    rows[0].get(0)
 }
