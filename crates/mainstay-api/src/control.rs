@@ -45,10 +45,10 @@ pub struct ControlOptions {
     pub hosts: Vec<String>,
     /// Every component that is open, whichever apps may use it.
     pub blocks: Arc<Blocks>,
-    /// The caches of all calls; those of state are with their components.
-    pub call_caches: Vec<CallCache<CallError>>,
     /// Moves what is stored to another store; absent where there is no store.
     pub migration: Option<mainstay_migrate::Handle>,
+    /// The caches of all calls; those of state are with their components.
+    pub call_caches: Vec<CallCache<CallError>>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
 }

@@ -1,14 +1,15 @@
 //! Waiting for changes under a prefix.
 
+mod elsewhere;
 mod keys;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+pub(crate) use self::elsewhere::{Elsewhere, Moves};
 use self::keys::Waiting;
 pub use self::keys::{ChangedKeys, KeyWatch};
 use crate::error::Closed;
@@ -31,23 +32,6 @@ struct Here {
     versions: watch::Receiver<Version>,
     /// Changes up to here were before the watch, though they may be heard of after it was made.
     since: Version,
-}
-
-/// How a watch goes along when another store takes over.
-pub(crate) struct Elsewhere {
-    pub(crate) prefix: Bytes,
-    pub(crate) moved: watch::Receiver<Version>,
-    /// It does not keep stores open: a watch ends with its store.
-    pub(crate) moves: Weak<dyn Moves>,
-}
-
-/// Who points at a store, now this one, now that.
-pub(crate) trait Moves: Send + Sync {
-    /// A watch of the present one.
-    fn watch_here(&self, prefix: Bytes) -> Watch;
-
-    /// A watch of the present one that tells keys.
-    fn watch_keys_here(&self, prefix: Bytes) -> KeyWatch;
 }
 
 impl Watch {
@@ -74,16 +58,14 @@ impl Watch {
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = elsewhere.moved.changed() => {
-                    let last = *elsewhere.moved.borrow_and_update();
-                    let moves = elsewhere.moves.upgrade().ok_or(Closed)?;
-                    *here = moves.watch_here(elsewhere.prefix.clone()).here;
+                Some(last) = elsewhere.moved() => {
+                    *here = elsewhere.moves()?.watch_here(elsewhere.prefix()).here;
                     // What was written there before this watch began is read from now on.
                     return Ok(last);
                 }
                 changed = here.changed() => match changed {
                     // Its store was closed after another one took over.
-                    Err(Closed) if elsewhere.moved.has_changed().unwrap_or(false) => {}
+                    Err(Closed) if elsewhere.has_moved() => {}
                     changed => return changed,
                 }
             }
@@ -94,15 +76,6 @@ impl Watch {
     pub(crate) fn carried(mut self, elsewhere: Elsewhere) -> Self {
         self.elsewhere = Some(Box::new(elsewhere));
         self
-    }
-}
-
-impl fmt::Debug for Elsewhere {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Elsewhere")
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
     }
 }
 

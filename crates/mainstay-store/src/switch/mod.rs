@@ -94,6 +94,11 @@ impl Switch {
         Arc::clone(self.shared.present())
     }
 
+    fn elsewhere(&self, prefix: &Bytes) -> Elsewhere {
+        let moves: Weak<Shared> = Arc::downgrade(&self.shared);
+        Elsewhere::new(prefix.clone(), self.shared.moves.subscribe(), moves)
+    }
+
     /// Makes room for a store that it may be pointed at later. The same store has the same place.
     pub fn admit(&self, store: &Arc<dyn Replicated>) -> Result<Place, SwitchError> {
         for (index, slot) in self.shared.stores.iter().enumerate() {
@@ -117,18 +122,6 @@ impl Switch {
         }
         let shared = Arc::clone(&self.shared);
         Ok(Paused { shared, pause })
-    }
-}
-
-impl Switch {
-    /// How a watch that is made now goes along with the moves to come.
-    fn elsewhere(&self, prefix: Bytes) -> Elsewhere {
-        let moves: Weak<Shared> = Arc::downgrade(&self.shared);
-        Elsewhere {
-            prefix,
-            moved: self.shared.moves.subscribe(),
-            moves,
-        }
     }
 }
 
@@ -193,12 +186,12 @@ impl Store for Switch {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         // First the moves, so that one that comes meanwhile is noticed.
-        let elsewhere = self.elsewhere(prefix.clone());
+        let elsewhere = self.elsewhere(&prefix);
         self.shared.present().watch(prefix).carried(elsewhere)
     }
 
     fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
-        let elsewhere = self.elsewhere(prefix.clone());
+        let elsewhere = self.elsewhere(&prefix);
         self.shared.present().watch_keys(prefix).carried(elsewhere)
     }
 }

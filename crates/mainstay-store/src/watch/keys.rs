@@ -19,8 +19,7 @@ const MAX_WAITING: usize = 4_096;
 /// made is told, by its keys or as [`ChangedKeys::Any`]. There may be one too many.
 #[derive(Debug)]
 pub struct KeyWatch {
-    waiting: Arc<Waiting>,
-    /// Boxed, because most watches stay at their store.
+    here: Arc<Waiting>,
     elsewhere: Option<Box<Elsewhere>>,
 }
 
@@ -50,18 +49,18 @@ struct Pending {
 impl KeyWatch {
     pub(super) fn new(waiting: Arc<Waiting>) -> Self {
         Self {
-            waiting,
+            here: waiting,
             elsewhere: None,
         }
     }
 
-    /// The same watch, carried along when another store takes over.
+    /// The same watch, carried along when another store takes over: then it tells that it may be any key.
     pub(crate) fn carried(mut self, elsewhere: Elsewhere) -> Self {
         self.elsewhere = Some(Box::new(elsewhere));
         self
     }
 
-    /// Waits for changes; what is read from now on shows them. When another store has taken over, any key may have changed.
+    /// Waits for changes; what is read from now on shows them.
     ///
     /// # Errors
     /// When the store was closed.
@@ -69,22 +68,20 @@ impl KeyWatch {
     /// # Cancel safety
     /// Cancel safe: what was not returned is returned by the next call.
     pub async fn changed(&mut self) -> Result<ChangedKeys, Closed> {
-        let Self { waiting, elsewhere } = self;
+        let Self { here, elsewhere } = self;
         let Some(elsewhere) = elsewhere else {
-            return waiting.changed().await;
+            return here.changed().await;
         };
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = elsewhere.moved.changed() => {
-                    elsewhere.moved.mark_unchanged();
-                    let moves = elsewhere.moves.upgrade().ok_or(Closed)?;
-                    *waiting = moves.watch_keys_here(elsewhere.prefix.clone()).waiting;
+                Some(_) = elsewhere.moved() => {
+                    *here = elsewhere.moves()?.watch_keys_here(elsewhere.prefix()).here;
                     return Ok(ChangedKeys::Any);
                 }
-                changed = waiting.changed() => match changed {
+                changed = here.changed() => match changed {
                     // Its store was closed after another one took over.
-                    Err(Closed) if elsewhere.moved.has_changed().unwrap_or(false) => {}
+                    Err(Closed) if elsewhere.has_moved() => {}
                     changed => return changed,
                 }
             }

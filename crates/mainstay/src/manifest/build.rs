@@ -78,7 +78,8 @@ pub(crate) fn build(
     }));
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
-    let (store, store_line, said) = (builder.store(&name), builder.store_line(), builder.components());
+    let (store, said) = (builder.store(&name), builder.components());
+    let store_line = builder.store_line();
     let configurations = builder.configurations;
     let mut planned = components::plan(resources.components, Home::System, diagnostics);
     components::say(said, &mut planned, diagnostics);

@@ -93,10 +93,10 @@ impl Running {
         let metrics = Metrics::default();
         let (switch, migrations) = migration::start(manifest, lease.path()).await?;
         let store: Arc<dyn Store> = Arc::new(switch);
+        let (migration, migrations) = migrations.spawn();
         let cache_servers = CacheServers::new(&manifest.name);
         let components = open_components(manifest, &store, &lease, &cache_servers, &metrics).await?;
         let secured = secure(manifest, &components).await?;
-        let (migration, migrations) = migrations.spawn();
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
         mesh.configure(assembly.topology(manifest, app_token, &secured));
@@ -124,8 +124,8 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
-            call_caches: caches.all(),
             migration: Some(migration),
+            call_caches: caches.all(),
             metrics,
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())

@@ -18,6 +18,7 @@ mod examples;
 mod faults;
 mod grpc;
 mod harness;
+mod migrate;
 mod planning;
 mod policies;
 mod sdk;
