@@ -22,6 +22,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-backup",
             "mainstay-postgres",
             "mainstay-redis",
             "mainstay-store",
@@ -40,6 +41,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-backup",
             "mainstay-policy",
             "mainstay-base",
         ],
@@ -82,6 +84,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-secrets",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-backup",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },
@@ -140,6 +147,7 @@ pub(crate) const FENCES: &[Fence] = &[
             "mainstay-cache",
             "mainstay-postgres",
             "mainstay-redis",
+            "mainstay-backup",
         ],
         in_tests: true,
         reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
@@ -161,6 +169,12 @@ pub(crate) const FENCES: &[Fence] = &[
         only: &["mainstay-redis", "mainstay-cache"],
         in_tests: false,
         reason: "one place says how Redis is reached and what its errors mean; the cache has its own, which gives up at once",
+    },
+    Fence {
+        dependencies: &["hyper-rustls", "rusty-s3", "url", "zstd"],
+        only: &["mainstay-backup"],
+        in_tests: false,
+        reason: "only backups leave for a bucket, and are compressed",
     },
     Fence {
         dependencies: &["lsm-tree"],
