@@ -21,6 +21,6 @@ pub use deadline::Deadline;
 pub use duration::{InvalidDuration, format_duration, parse_duration};
 pub use error::{ErrorKind, Fault, Retryability};
 pub use id::{AppId, InvalidAppId, ReplicaId};
-pub use reply::Reply;
+pub use reply::{Ended, Reply};
 pub use rng::{Rng, SplitMix64};
 pub use sla::{Availability, InvalidAvailability, Latency, Priority, Sla};

@@ -2,13 +2,32 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// The answer of a port: there already, or on its way.
 ///
 /// A future that can be a trait object's answer without an allocation where none is needed.
 #[must_use = "futures do nothing unless awaited"]
-pub struct Reply<'a, T>(State<'a, T>);
+pub struct Reply<'a, T> {
+    state: State<'a, T>,
+    end: Option<End>,
+}
+
+/// Hears of the end of a [`Reply`]: it was answered, or nobody waits for the answer any more.
+pub trait Ended: Send + Sync {
+    /// It has ended. Called once for each reply.
+    fn ended(&self);
+}
+
+/// Tells of the end when it is dropped.
+struct End(Arc<dyn Ended>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended();
+    }
+}
 
 enum State<'a, T> {
     Ready(Option<T>),
@@ -18,12 +37,25 @@ enum State<'a, T> {
 impl<'a, T> Reply<'a, T> {
     /// An answer that is there already.
     pub const fn ready(answer: T) -> Self {
-        Self(State::Ready(Some(answer)))
+        Self {
+            state: State::Ready(Some(answer)),
+            end: None,
+        }
     }
 
     /// An answer that is on its way.
     pub fn waiting(answer: impl Future<Output = T> + Send + 'a) -> Self {
-        Self(State::Waiting(Box::pin(answer)))
+        Self {
+            state: State::Waiting(Box::pin(answer)),
+            end: None,
+        }
+    }
+
+    /// Tells `listener` of the end; one that was told to be before is told now.
+    #[must_use = "futures do nothing unless awaited"]
+    pub fn tell(mut self, listener: Arc<dyn Ended>) -> Self {
+        self.end = Some(End(listener));
+        self
     }
 }
 
@@ -34,19 +66,59 @@ impl<T> Future for Reply<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        match &mut self.0 {
+        let polled = match &mut self.state {
             // A future is not polled after it was ready.
             State::Ready(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
             State::Waiting(answer) => answer.as_mut().poll(context),
+        };
+        if polled.is_ready() {
+            self.end = None;
         }
+        polled
     }
 }
 
 impl<T> fmt::Debug for Reply<'_, T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self.0 {
+        formatter.write_str(match self.state {
             State::Ready(_) => "Reply(ready)",
             State::Waiting(_) => "Reply(waiting)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Waker;
+
+    use super::*;
+
+    struct Count(AtomicU32);
+
+    impl Ended for Count {
+        fn ended(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_end_is_told_once() {
+        let count = Arc::new(Count(AtomicU32::new(0)));
+        let told = || count.0.load(Ordering::Relaxed);
+        let mut context = Context::from_waker(Waker::noop());
+
+        let mut answered = Reply::ready(1).tell(Arc::clone(&count) as _);
+        assert_eq!(told(), 0);
+        assert_eq!(Pin::new(&mut answered).poll(&mut context), Poll::Ready(1));
+        assert_eq!(told(), 1, "when the answer is given, not later");
+        drop(answered);
+        assert_eq!(told(), 1);
+
+        let mut given_up = Reply::waiting(std::future::pending::<u32>()).tell(Arc::clone(&count) as _);
+        assert!(Pin::new(&mut given_up).poll(&mut context).is_pending());
+        assert_eq!(told(), 1);
+        drop(given_up);
+        assert_eq!(told(), 2);
     }
 }

@@ -51,6 +51,7 @@ mod replication;
 #[cfg(feature = "conformance")]
 pub mod simulated;
 mod sweeper;
+mod switch;
 mod version;
 mod watch;
 
@@ -66,5 +67,6 @@ pub use replication::{
     MAX_FOLLOWER_NAME_BYTES, MAX_FOLLOWERS, MAX_PORTION_BYTES, Portion, Replicated, Role,
 };
 pub use sweeper::Sweeper;
+pub use switch::{MAX_SWITCH_STORES, Paused, Place, Switch, SwitchError};
 pub use version::{HybridClock, SystemWallClock, Version, WallClock};
 pub use watch::Watch;

@@ -1,7 +1,8 @@
 //! Waiting for changes under a prefix.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -15,13 +16,43 @@ use crate::version::Version;
 /// made, or after [`Watch::changed`] last returned, makes it return again. There may be one too many.
 #[derive(Debug)]
 pub struct Watch {
+    here: Here,
+    /// Boxed, because most watches stay at their store.
+    elsewhere: Option<Box<Elsewhere>>,
+}
+
+/// What one store tells.
+#[derive(Debug)]
+struct Here {
     versions: watch::Receiver<Version>,
     /// Changes up to here were before the watch, though they may be heard of after it was made.
     since: Version,
 }
 
+/// How a watch goes along when another store takes over.
+struct Elsewhere {
+    prefix: Bytes,
+    moved: watch::Receiver<Version>,
+    /// It does not keep stores open: a watch ends with its store.
+    moves: Weak<dyn Moves>,
+}
+
+/// Who points at a store, now this one, now that.
+pub(crate) trait Moves: Send + Sync {
+    /// A watch of the present one.
+    fn watch_here(&self, prefix: Bytes) -> Watch;
+}
+
 impl Watch {
-    /// Waits for a change, and gives the latest version that has one; what is read from now on shows it.
+    fn here(versions: watch::Receiver<Version>, since: Version) -> Self {
+        Self {
+            here: Here { versions, since },
+            elsewhere: None,
+        }
+    }
+
+    /// Waits for a change, and gives the latest version that has one; what is read from now on shows it. When another
+    /// store has taken over, the version is the last one of the store that was left.
     ///
     /// # Errors
     /// When the store was closed.
@@ -29,6 +60,52 @@ impl Watch {
     /// # Cancel safety
     /// Cancel safe: a change that was not returned is returned by the next call.
     pub async fn changed(&mut self) -> Result<Version, Closed> {
+        let Self { here, elsewhere } = self;
+        let Some(elsewhere) = elsewhere else {
+            return here.changed().await;
+        };
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = elsewhere.moved.changed() => {
+                    let last = *elsewhere.moved.borrow_and_update();
+                    let moves = elsewhere.moves.upgrade().ok_or(Closed)?;
+                    *here = moves.watch_here(elsewhere.prefix.clone()).here;
+                    // What was written there before this watch began is read from now on.
+                    return Ok(last);
+                }
+                changed = here.changed() => match changed {
+                    // Its store was closed after another one took over.
+                    Err(Closed) if elsewhere.moved.has_changed().unwrap_or(false) => {}
+                    changed => return changed,
+                }
+            }
+        }
+    }
+
+    /// The same watch, carried along when `moved` tells that another store has taken over.
+    pub(crate) fn carried(
+        mut self,
+        prefix: Bytes,
+        moved: watch::Receiver<Version>,
+        moves: Weak<dyn Moves>,
+    ) -> Self {
+        self.elsewhere = Some(Box::new(Elsewhere { prefix, moved, moves }));
+        self
+    }
+}
+
+impl fmt::Debug for Elsewhere {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Elsewhere")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Here {
+    async fn changed(&mut self) -> Result<Version, Closed> {
         loop {
             self.versions.changed().await.map_err(|_| Closed)?;
             let version = *self.versions.borrow_and_update();
@@ -62,10 +139,7 @@ impl Watchers {
         let mut table = self.lock();
         if table.closed {
             // The sender is dropped here, which is what a closed store looks like.
-            return Watch {
-                versions: watch::channel(Version::ZERO).1,
-                since: Version::ZERO,
-            };
+            return Watch::here(watch::channel(Version::ZERO).1, Version::ZERO);
         }
         table.made += 1;
         let since = table.answered;
@@ -79,10 +153,7 @@ impl Watchers {
             .prefixes
             .entry(prefix)
             .or_insert_with(|| watch::channel(Version::ZERO).0);
-        Watch {
-            versions: sender.subscribe(),
-            since,
-        }
+        Watch::here(sender.subscribe(), since)
     }
 
     /// Keys were written and are visible now. `keys` is only asked when somebody watches.

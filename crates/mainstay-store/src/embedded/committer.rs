@@ -8,21 +8,21 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use mainstay_base::Clock;
-use tokio::sync::oneshot;
 
-use super::group::{Decision, Group};
+use super::group::{Decided, Group};
+use super::line::Line;
 use super::log::frame;
 use super::log::record::Record;
 use super::log::writer::{WriteError, Writer, is_full};
-use super::queue::{Answer, Next, Queue, Waiting};
+use super::pending::{self, Pending};
+use super::queue::{Next, Queue, Work};
 use super::recent::Recent;
 use super::snapshots::{Place, Snapshots};
 use super::space;
 use super::tokens::Generations;
-use super::tree::{Tree, TreeError};
+use super::tree::Tree;
 use super::upkeep::Upkeep;
 use crate::error::CommitError;
-use crate::port::Commit;
 use crate::version::{HybridClock, Version, WallClock};
 use crate::watch::Watchers;
 
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the committer sleeps when nothing happens.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How many old tokens go with a group.
+/// How many old tokens, and how many commits that were kept for followers, go with a group.
 const SWEEP: usize = 100;
 
 /// Everything the committer needs.
@@ -55,8 +55,9 @@ pub(super) struct Committer {
     pub log: Writer,
     pub recent: Recent,
     pub hybrid_clock: HybridClock,
-    /// The latest commit.
-    pub last: Version,
+    /// The latest record.
+    pub number: u64,
+    pub line: Line,
     pub generations: Generations,
     pub clock: Arc<dyn Clock>,
     pub wall_clock: Arc<dyn WallClock>,
@@ -67,9 +68,6 @@ pub(super) struct Committer {
     pub stopped: Option<CommitError>,
 }
 
-/// Who waits, and what to answer if the group becomes durable.
-type Pending = (oneshot::Sender<Answer>, Answer);
-
 impl Committer {
     /// Commits until the queue is closed and empty.
     pub(super) fn run(mut self) {
@@ -79,11 +77,12 @@ impl Committer {
             match self.queue.take(MAX_GROUP_BYTES, IDLE) {
                 Next::Closed => break,
                 Next::Group(group) => {
-                    if !group.is_empty() {
+                    if !group.is_empty() || self.is_untidy() {
                         self.commit(group);
                     }
                     // Nothing is under way, so all that has a number can be seen.
                     self.publish(self.tree.next_number());
+                    self.thin();
                     self.rotate_if_full();
                 }
             }
@@ -93,20 +92,43 @@ impl Committer {
         }
     }
 
-    fn commit(&mut self, group: Vec<Waiting>) {
+    /// Lets go of what the tree remembers and nobody reads.
+    fn thin(&self) {
+        // Commits do not wait for files that are being put into the tree.
+        if self.tree.is_settling() || !self.upkeep.should_thin() {
+            return;
+        }
+        let thinned = self.tree.thin(|present| {
+            self.publish(present);
+            self.snapshots.bounds()
+        });
+        if let Err(error) = thinned {
+            tracing::warn!(%error, "cannot let go of what readers of the past needed");
+        }
+    }
+
+    /// Whether something is kept that no follower needs.
+    fn is_untidy(&self) -> bool {
+        self.line.needless(self.line.last).is_some()
+    }
+
+    fn commit(&mut self, group: Vec<Work>) {
         if let Err(refusal) = self.ready() {
-            for waiting in group {
-                answer(waiting.answer, Err(refusal.clone()));
+            for work in group {
+                pending::refuse(work, refusal.clone());
             }
             return;
         }
-        let (pending, records) = self.decide(group);
-        let written = self.write(&records);
+        let (pending, decided) = self.decide(group);
+        let written = self.write(&decided.records);
         if written.is_ok() {
-            self.apply(&records);
+            self.apply(decided);
+            if self.is_untidy() {
+                self.queue.nudge();
+            }
         }
-        for (sender, decided) in pending {
-            answer(sender, written.clone().and(decided));
+        for pending in pending {
+            pending.answer(&written);
         }
     }
 
@@ -129,7 +151,7 @@ impl Committer {
         })
     }
 
-    fn decide(&mut self, waiting: Vec<Waiting>) -> (Vec<Pending>, Vec<Record>) {
+    fn decide(&mut self, waiting: Vec<Work>) -> (Vec<Pending>, Decided) {
         let generation = self.generations.current(self.clock.now());
         let mut group = Group::new(
             &self.tree,
@@ -137,31 +159,20 @@ impl Committer {
             &mut self.hybrid_clock,
             self.wall_clock.unix_ms(),
             generation,
+            self.line.clone(),
         );
-        let mut pending = Vec::with_capacity(waiting.len());
-        for Waiting { batch, answer } in waiting {
-            let decided = match group.decide(&batch) {
-                Ok(Decision::Commit(version)) => Ok(Commit {
-                    version,
-                    replayed: false,
-                }),
-                Ok(Decision::Replay(version)) => Ok(Commit {
-                    version,
-                    replayed: true,
-                }),
-                Ok(Decision::Conflict(conflict)) => Err(CommitError::Conflict(conflict)),
-                Err(TreeError::Damaged(damage)) => Err(CommitError::Damaged(damage)),
-                Err(TreeError::Io(error)) => Err(CommitError::Unavailable(error.to_string().into())),
-            };
-            pending.push((answer, decided));
-        }
+        let pending = waiting.into_iter().map(|work| Pending::decide(work, &mut group));
+        let pending = pending.collect();
         if self.generations.has_old && !group.is_empty() {
-            match group.sweep(SWEEP) {
+            match group.sweep_tokens(SWEEP) {
                 Ok(is_done) => self.generations.has_old = !is_done,
                 Err(error) => tracing::warn!(%error, "cannot remove old tokens from the store"),
             }
         }
-        (pending, group.into_records())
+        if let Err(error) = group.sweep_feed(SWEEP) {
+            tracing::warn!(%error, "cannot remove from the store what was kept for followers");
+        }
+        (pending, group.finish())
     }
 
     /// Makes the group durable, or says what everybody in it is told instead. That includes those who wrote nothing: what
@@ -191,19 +202,30 @@ impl Committer {
         Err(refusal)
     }
 
-    fn apply(&mut self, records: &[Record]) {
-        for record in records {
-            self.tree.apply(record.version, &record.changes);
-        }
+    fn apply(&mut self, decided: Decided) {
+        let Decided {
+            records,
+            line,
+            has_copies,
+        } = decided;
+        self.line = line;
         let Some(last) = records.last() else {
             return;
         };
-        self.last = last.version;
-        self.publish(last.version.as_u64() + 1);
+        self.number = last.number;
+        for record in &records {
+            self.tree.apply(record);
+        }
+        self.publish(self.number + 1);
         self.set_mark();
+        if has_copies {
+            // Their versions may be any.
+            self.watchers.changed_anywhere(self.line.last);
+            return;
+        }
         let written = records.iter().flat_map(|record| {
-            let keys = record.changes.iter().map(|(key, _)| space::key(key));
-            keys.map(|key| (key, record.version))
+            let data = record.changes.iter().filter(|change| space::is_data(&change.key));
+            data.map(|change| (space::key(&change.key), Version::from_u64(record.number)))
         });
         self.watchers.changed(written);
     }
@@ -211,7 +233,7 @@ impl Committer {
     fn publish(&self, bound: u64) {
         self.snapshots.publish(Place {
             bound,
-            version: self.last,
+            version: self.line.last,
         });
     }
 
@@ -221,7 +243,7 @@ impl Committer {
             let mut mark = marks.get();
             mark.last_file = self.log.number();
             mark.durable_bytes = self.log.durable_bytes();
-            mark.version = self.last;
+            mark.number = self.number;
             marks.write(mark)
         };
         // What is committed is; but a disk that fails here will fail elsewhere.
@@ -263,11 +285,6 @@ impl Committer {
         tracing::error!(reason, "the store takes no writes any more; restart to try again");
         self.stopped = Some(CommitError::Unavailable(reason.into()));
     }
-}
-
-/// Nobody may be waiting any more; then nobody hears it.
-fn answer(sender: oneshot::Sender<Answer>, answer: Answer) {
-    let _ = sender.send(answer);
 }
 
 struct Abandon(Arc<Queue>);

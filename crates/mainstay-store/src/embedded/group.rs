@@ -1,8 +1,13 @@
-//! Deciding about the batches of a group, one after another, each on top of those before it. Nothing is written here.
+//! Deciding about what a group asks for, one after another, each on top of those before it. Nothing is written here.
+
+pub(super) mod copies;
+pub(super) mod following;
 
 use std::collections::HashMap;
 
-use super::log::record::Record;
+use super::feed;
+use super::line::Line;
+use super::log::record::{Change, Record};
 use super::recent::Recent;
 use super::space;
 use super::tree::{LATEST, Tree, TreeError};
@@ -21,6 +26,8 @@ pub(super) enum Decision {
     Replay(Version),
     /// One of its conditions does not hold.
     Conflict(Box<Conflict>),
+    /// The store is a copy of another one.
+    Replica,
 }
 
 /// A group that is being decided.
@@ -31,10 +38,26 @@ pub(super) struct Group<'a> {
     unix_ms: u64,
     /// The generation that new tokens belong to.
     generation: u32,
+    /// The line as it is after what was decided so far.
+    line: Line,
+    /// Where the line ended before the group.
+    durable: Version,
     /// What earlier batches of the group leave: the version of a key, or that it is gone.
     written: HashMap<Key, Option<Version>>,
     tokens: HashMap<Token, Version>,
     records: Vec<Record>,
+    has_copies: bool,
+}
+
+/// What a group comes to.
+#[derive(Debug)]
+pub(super) struct Decided {
+    /// What has to be written.
+    pub records: Vec<Record>,
+    /// The line if it is.
+    pub line: Line,
+    /// Whether something came from another store.
+    pub has_copies: bool,
 }
 
 impl<'a> Group<'a> {
@@ -44,6 +67,7 @@ impl<'a> Group<'a> {
         clock: &'a mut HybridClock,
         unix_ms: u64,
         generation: u32,
+        line: Line,
     ) -> Self {
         clock.observe(Version::from_u64(tree.next_number()));
         Self {
@@ -52,14 +76,20 @@ impl<'a> Group<'a> {
             clock,
             unix_ms,
             generation,
+            durable: line.last,
+            line,
             written: HashMap::new(),
             tokens: HashMap::new(),
             records: Vec::new(),
+            has_copies: false,
         }
     }
 
     /// Decides about the next batch.
     pub(super) fn decide(&mut self, batch: &Batch) -> Result<Decision, TreeError> {
+        if !self.line.is_primary() {
+            return Ok(Decision::Replica);
+        }
         if let Some(token) = batch.token()
             && let Some(version) = self.token(token)?
         {
@@ -71,19 +101,39 @@ impl<'a> Group<'a> {
         Ok(Decision::Commit(self.add(batch)))
     }
 
-    /// Removes old tokens along with the group, if there is anything in it.
-    pub(super) fn sweep(&mut self, most: usize) -> Result<bool, TreeError> {
+    /// Removes old tokens along with the group, if there is anything in it. Says whether none is left.
+    pub(super) fn sweep_tokens(&mut self, most: usize) -> Result<bool, TreeError> {
         let old = space::tokens_before(self.generation.saturating_sub(1));
         let mut changes = Vec::new();
         for found in self.tree.range(old, LATEST).take(most) {
-            changes.push((found?.0, None));
+            changes.push(Change::delete(found?.0));
         }
         let is_done = changes.len() < most;
-        if !changes.is_empty() {
-            let version = self.tick();
-            self.records.push(Record { version, changes });
-        }
+        self.note(changes);
         Ok(is_done)
+    }
+
+    /// Removes what was kept for followers and nobody needs any more: twice as much as comes, and `most` beside it.
+    pub(super) fn sweep_feed(&mut self, most: usize) -> Result<(), TreeError> {
+        let Some((after, up_to)) = self.line.needless(self.durable) else {
+            return Ok(());
+        };
+        let most = most + 2 * self.records.len();
+        let mut changes = Vec::new();
+        for found in self
+            .tree
+            .range(space::fed_between(after, up_to), LATEST)
+            .take(most)
+        {
+            changes.push(Change::delete(found?.0));
+        }
+        let last = changes.last().and_then(|change| space::fed_version(&change.key));
+        match last {
+            Some(last) if changes.len() == most => self.line.sweep(last),
+            _ => self.line.sweep(up_to),
+        }
+        self.note(changes);
+        Ok(())
     }
 
     /// Whether nothing has to be written.
@@ -91,32 +141,65 @@ impl<'a> Group<'a> {
         self.records.is_empty()
     }
 
-    /// What has to be written.
-    pub(super) fn into_records(self) -> Vec<Record> {
-        self.records
+    /// What it comes to.
+    pub(super) fn finish(self) -> Decided {
+        Decided {
+            records: self.records,
+            line: self.line,
+            has_copies: self.has_copies,
+        }
     }
 
     fn add(&mut self, batch: &Batch) -> Version {
-        let version = self.tick();
+        let number = self.tick();
+        let version = Version::from_u64(number);
         let mut changes = Vec::with_capacity(batch.writes().len() + 1);
         for (key, value) in batch.resolved(version) {
             let tree_key = space::data(key.as_ref());
             self.recent.add(version, tree_key.clone());
             self.written.insert(key, value.map(|_| version));
-            changes.push((tree_key, value.map(|value| value.as_bytes().clone())));
+            changes.push(match value {
+                Some(value) => Change::put(tree_key, value.as_bytes().clone()),
+                None => Change::delete(tree_key),
+            });
         }
         if let Some(token) = batch.token() {
-            changes.push((space::token(self.generation, token), Some(bytes::Bytes::new())));
+            changes.push(Change::put(
+                space::token(self.generation, token),
+                bytes::Bytes::new(),
+            ));
             self.tokens.insert(token.clone(), version);
         }
-        self.records.push(Record { version, changes });
+        self.push(number, version, changes);
         version
     }
 
-    fn tick(&mut self) -> Version {
+    /// Adds a commit, and what followers are told of it.
+    fn push(&mut self, number: u64, version: Version, mut changes: Vec<Change>) {
+        if self.line.is_followed() {
+            let (kept, fed_bytes) = feed::keep(version, &changes, self.line.fed_bytes);
+            changes.push(kept);
+            changes.extend(self.line.keep(version, fed_bytes));
+        }
+        self.records.push(Record { number, changes });
+    }
+
+    /// Adds changes that followers are not told of.
+    fn note(&mut self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            let number = self.tick();
+            self.records.push(Record { number, changes });
+        }
+    }
+
+    /// The number of the next record. Those of a primary are versions.
+    fn tick(&mut self) -> u64 {
         let version = self.clock.tick(self.unix_ms);
-        self.tree.reserve(version);
-        version
+        self.tree.reserve(version.as_u64());
+        if self.line.is_primary() {
+            self.line.last = self.line.last.max(version);
+        }
+        version.as_u64()
     }
 
     fn token(&self, token: &Token) -> Result<Option<Version>, TreeError> {

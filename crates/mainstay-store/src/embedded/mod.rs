@@ -18,13 +18,17 @@ mod checksum;
 mod committer;
 mod directory;
 mod error;
+mod feed;
 mod group;
+mod line;
 mod log;
 mod open;
 mod options;
 mod pace;
+mod pending;
 mod queue;
 mod recent;
+mod replicated;
 mod snapshots;
 mod space;
 mod tokens;
@@ -41,7 +45,7 @@ use self::directory::Directory;
 pub use self::error::OpenError;
 use self::log::file::{Disk, Medium};
 pub use self::options::Options;
-use self::queue::{Queue, Waiting};
+use self::queue::{Queue, Work};
 use self::snapshots::{Moment, Snapshots};
 use self::tree::{Tree, TreeError};
 use self::upkeep::Upkeep;
@@ -115,15 +119,10 @@ impl Store for Embedded {
             return Reply::ready(Err(invalid.into()));
         }
         let (answer, answered) = oneshot::channel();
-        if let Err(refusal) = self.queue.push(Waiting { batch, answer }) {
+        if let Err(refusal) = self.queue.push(Work::Commit(batch, answer)) {
             return Reply::ready(Err(refusal));
         }
-        Reply::waiting(async move {
-            answered.await.unwrap_or_else(|_| {
-                let reason = "the committer stopped".into();
-                Err(CommitError::UnknownOutcome(reason))
-            })
-        })
+        Reply::waiting(async move { answered.await.unwrap_or_else(|_| Err(abandoned())) })
     }
 
     fn read<'a>(&'a self, keys: &'a [Key]) -> Reply<'a, Result<Read, ReadError>> {
@@ -149,6 +148,11 @@ impl Store for Embedded {
     fn watch(&self, prefix: Bytes) -> Watch {
         self.watchers.watch(prefix)
     }
+}
+
+/// What somebody is told whom the committer left without an answer.
+fn abandoned() -> CommitError {
+    CommitError::UnknownOutcome("the committer stopped".into())
 }
 
 /// A snapshot.
@@ -206,6 +210,15 @@ impl Reader {
 }
 
 impl From<TreeError> for ReadError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Damaged(damage) => Self::Damaged(damage),
+            TreeError::Io(error) => Self::Unavailable(error.to_string().into()),
+        }
+    }
+}
+
+impl From<TreeError> for CommitError {
     fn from(error: TreeError) -> Self {
         match error {
             TreeError::Damaged(damage) => Self::Damaged(damage),

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use super::committer::Committer;
 use super::directory::{self, Directory};
 use super::error::OpenError;
+use super::line::Line;
 use super::log::file::Medium;
 use super::log::frame;
 use super::log::mark::{Mark, MarkFile};
@@ -20,8 +21,7 @@ use super::pace::Pace;
 use super::queue::Queue;
 use super::recent::Recent;
 use super::snapshots::{Place, Snapshots};
-use super::space;
-use super::tokens::Generations;
+use super::tokens::{self, Generations};
 use super::tree::{LATEST, Tree, TreeError};
 use super::upkeep::{Room, Upkeep};
 use super::{Embedded, Reader};
@@ -36,14 +36,15 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         .map_err(OpenError::at(&directory.mark()))?
         .ok_or_else(|| OpenError::damaged(path, "the file `data/MARK` is missing or not whole"))?;
     let tree = Tree::open(&directory.tree(), options.cache_bytes, pace.clone()).map_err(of_tree(path))?;
-    let (end, last) = replay(path, &directory, &tree, marks.get())?;
-    let log = begin_log(&directory, &tree, &mut marks, end, last, medium())?;
+    let (end, number) = replay(path, &directory, &tree, marks.get())?;
+    let log = begin_log(&directory, &tree, &mut marks, end, number, medium())?;
 
-    tree.reserve(last);
-    let generation = latest_generation(&tree).map_err(of_tree(path))?;
+    tree.reserve(number);
+    let generation = tokens::latest_generation(&tree, LATEST).map_err(of_tree(path))?;
+    let line = Line::open(&tree, number, options.max_feed_bytes).map_err(of_tree(path))?;
     let snapshots = Arc::new(Snapshots::new(Place {
         bound: tree.next_number(),
-        version: last,
+        version: line.last,
     }));
     let queue = Arc::new(Queue::new(options.queue_batches, options.queue_bytes));
     let watchers = Arc::new(Watchers::default());
@@ -71,9 +72,10 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         watchers: watchers.clone(),
         tree: tree.clone(),
         log,
-        recent: Recent::after(last),
-        hybrid_clock: HybridClock::after(last),
-        last,
+        recent: Recent::after(line.last),
+        hybrid_clock: HybridClock::after(Version::from_u64(number)),
+        number,
+        line,
         generations: Generations::resume(generation, options.clock.now()),
         clock: options.clock.clone(),
         wall_clock: options.wall_clock.clone(),
@@ -108,7 +110,7 @@ fn fill(
         first_file: 1,
         last_file: writer.number(),
         durable_bytes: writer.durable_bytes(),
-        version: Version::ZERO,
+        number: 0,
     };
     let name = directory::mark(data);
     MarkFile::create(&name, mark).map_err(OpenError::at(&name))?;
@@ -117,17 +119,17 @@ fn fill(
 }
 
 /// Reads the log into the tree's memory, as far as it is not in the tree's files. Gives the end of the log, and the
-/// latest version that was ever given out.
-fn replay(path: &Path, directory: &Directory, tree: &Tree, mark: Mark) -> Result<(End, Version), OpenError> {
+/// latest number that was ever given out.
+fn replay(path: &Path, directory: &Directory, tree: &Tree, mark: Mark) -> Result<(End, u64), OpenError> {
     let flushed = tree.flushed();
-    let mut last = flushed.max(mark.version);
+    let mut latest = flushed.max(mark.number);
     let end = recovery::recover(path, &directory.log(), mark, |record| {
-        last = last.max(record.version);
-        if record.version > flushed {
-            tree.apply(record.version, &record.changes);
+        latest = latest.max(record.number);
+        if record.number > flushed {
+            tree.apply(&record);
         }
     })?;
-    Ok((end, last))
+    Ok((end, latest))
 }
 
 /// Begins a new log file behind what was found.
@@ -136,7 +138,7 @@ fn begin_log(
     tree: &Tree,
     marks: &mut MarkFile,
     end: End,
-    last: Version,
+    number: u64,
     medium: Box<dyn Medium>,
 ) -> Result<Writer, OpenError> {
     let folder = directory.log();
@@ -152,7 +154,7 @@ fn begin_log(
         },
         last_file: log.number(),
         durable_bytes: frame::HEAD_BYTES as u64,
-        version: last,
+        number,
     };
     marks
         .write(mark)
@@ -160,14 +162,6 @@ fn begin_log(
         .and_then(|()| recovery::remove_before(&folder, mark.first_file))
         .map_err(OpenError::at(&folder))?;
     Ok(log)
-}
-
-/// The generation of the latest tokens.
-fn latest_generation(tree: &Tree) -> Result<u32, TreeError> {
-    let latest = tree.range(space::tokens(), LATEST).next_back().transpose()?;
-    Ok(latest
-        .and_then(|(key, _, _)| space::generation(&key))
-        .unwrap_or(0))
 }
 
 fn start(store: Embedded, committer: Committer, upkeep: Arc<Upkeep>) -> std::io::Result<Embedded> {

@@ -21,6 +21,8 @@ pub struct Options {
     pub queue_batches: usize,
     /// How many bytes of batches may wait for the committer; more are refused. 32 MiB.
     pub queue_bytes: usize,
+    /// How much is kept for followers that lag, in bytes; then the one furthest behind is dropped. 4 GiB.
+    pub max_feed_bytes: u64,
     /// Measures how long tokens are kept.
     pub clock: Arc<dyn Clock>,
     /// Gives versions their time.
@@ -36,6 +38,7 @@ impl Options {
             cache_bytes: 32 * 1_024 * 1_024,
             queue_batches: 8_192,
             queue_bytes: 32 * 1_024 * 1_024,
+            max_feed_bytes: 4 * 1_024 * 1_024 * 1_024,
             clock: Arc::new(SystemClock::new()),
             wall_clock: Arc::new(SystemWallClock),
         }

@@ -1,4 +1,4 @@
-//! What waits to be committed. Bounded: more is refused at once.
+//! What waits for the committer. Bounded: more is refused at once.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,18 +6,35 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::group::{copies, following};
 use crate::batch::Batch;
 use crate::error::CommitError;
 use crate::port::Commit;
+use crate::replication::{Committed, FollowError};
+use crate::version::Version;
 
-/// The answer to a batch.
-pub(super) type Answer = Result<Commit, CommitError>;
-
-/// A batch that waits, and who waits for it.
+/// What waits, and who waits for it.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub batch: Batch,
-    pub answer: oneshot::Sender<Answer>,
+pub(super) enum Work {
+    /// A batch.
+    Commit(Batch, oneshot::Sender<Result<Commit, CommitError>>),
+    /// A follower.
+    Follow(following::Request, oneshot::Sender<Result<Version, FollowError>>),
+    /// Somebody who moves the store.
+    TakeOver(copies::Request, oneshot::Sender<Result<Version, CommitError>>),
+}
+
+impl Work {
+    fn size_bytes(&self) -> usize {
+        match self {
+            Self::Commit(batch, _) => batch.size_bytes(),
+            Self::TakeOver(copies::Request::Copy(portion), _) => portion.size_bytes(),
+            Self::TakeOver(copies::Request::Apply(commits), _) => {
+                commits.iter().map(Committed::size_bytes).sum()
+            }
+            Self::Follow(..) | Self::TakeOver(..) => 0,
+        }
+    }
 }
 
 /// The queue.
@@ -31,7 +48,7 @@ pub(super) struct Queue {
 
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<(usize, Waiting)>,
+    waiting: VecDeque<(usize, Work)>,
     bytes: usize,
     nudged: bool,
     closed: bool,
@@ -40,8 +57,8 @@ struct State {
 /// What the committer is to do next.
 #[derive(Debug)]
 pub(super) enum Next {
-    /// Commit these together. It may be none: then something else has happened that wants attention.
-    Group(Vec<Waiting>),
+    /// Decide about these together. It may be none: then something else has happened that wants attention.
+    Group(Vec<Work>),
     /// There is nothing left, and nothing will come.
     Closed,
 }
@@ -56,9 +73,9 @@ impl Queue {
         }
     }
 
-    /// Lets a batch wait, if there is room. One batch fits into an empty queue whatever its size.
-    pub(super) fn push(&self, waiting: Waiting) -> Result<(), CommitError> {
-        let bytes = waiting.batch.size_bytes();
+    /// Lets something wait, if there is room. One fits into an empty queue whatever its size.
+    pub(super) fn push(&self, work: Work) -> Result<(), CommitError> {
+        let bytes = work.size_bytes();
         let mut state = self.lock();
         if state.closed {
             return Err(CommitError::Closed);
@@ -69,7 +86,7 @@ impl Queue {
         }
         let was_empty = state.waiting.is_empty();
         state.bytes += bytes;
-        state.waiting.push_back((bytes, waiting));
+        state.waiting.push_back((bytes, work));
         drop(state);
         if was_empty {
             self.arrived.notify_one();
@@ -93,10 +110,10 @@ impl Queue {
         let mut group = Vec::with_capacity(state.waiting.len());
         let mut taken = 0;
         while taken < max_bytes
-            && let Some((bytes, waiting)) = state.waiting.pop_front()
+            && let Some((bytes, work)) = state.waiting.pop_front()
         {
             taken += bytes;
-            group.push(waiting);
+            group.push(work);
         }
         state.bytes -= taken;
         Next::Group(group)
@@ -132,13 +149,10 @@ mod tests {
     use super::*;
     use crate::key::{Key, Value};
 
-    fn waiting(bytes: usize) -> Waiting {
+    fn waiting(bytes: usize) -> Work {
         let mut batch = Batch::new();
         batch.put(Key::new("k").unwrap(), Value::new(vec![0; bytes - 1]).unwrap());
-        Waiting {
-            batch,
-            answer: oneshot::channel().0,
-        }
+        Work::Commit(batch, oneshot::channel().0)
     }
 
     fn take(queue: &Queue, max_bytes: usize) -> Option<usize> {

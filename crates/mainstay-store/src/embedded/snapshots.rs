@@ -62,6 +62,11 @@ impl Snapshots {
         oldest.unwrap_or(state.present.bound)
     }
 
+    /// Below which numbers somebody reads, in order.
+    pub(super) fn bounds(&self) -> Vec<u64> {
+        self.lock().open.keys().copied().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

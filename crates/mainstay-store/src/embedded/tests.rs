@@ -1,5 +1,8 @@
 //! A disk that fails.
 
+mod following;
+mod past;
+
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

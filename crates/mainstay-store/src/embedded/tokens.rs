@@ -4,7 +4,13 @@
 
 use mainstay_base::Timestamp;
 
+use super::snapshots::Moment;
+use super::space;
+use super::tree::{Tree, TreeError};
+use crate::batch::Token;
+use crate::limits::MAX_PAGE_ENTRIES;
 use crate::port::TOKEN_LIFETIME;
+use crate::version::Version;
 
 /// The generation that new tokens belong to.
 #[derive(Debug)]
@@ -35,6 +41,36 @@ impl Generations {
         }
         self.current
     }
+}
+
+/// The generation of the latest tokens among all that has a number below `bound`.
+pub(super) fn latest_generation(tree: &Tree, bound: u64) -> Result<u32, TreeError> {
+    let latest = tree.range(space::tokens(), bound).next_back().transpose()?;
+    Ok(latest
+        .and_then(|(key, _, _)| space::generation(&key))
+        .unwrap_or(0))
+}
+
+/// Tokens at a moment that come after one, in order. Those that are too old to be relied on may be missing.
+pub(super) fn list(
+    tree: &Tree,
+    moment: &Moment,
+    after: Option<&Token>,
+) -> Result<Vec<(Token, Version)>, TreeError> {
+    let latest = latest_generation(tree, moment.bound())?;
+    let mut found = Vec::new();
+    for generation in [Some(latest), latest.checked_sub(1)].into_iter().flatten() {
+        let tokens = tree.range(space::tokens_after(generation, after), moment.bound());
+        for token in tokens.take(MAX_PAGE_ENTRIES) {
+            let (key, version, _) = token?;
+            found.extend(space::token_of(&key).map(|token| (token, version)));
+        }
+    }
+    // A token that was forgotten and used again may be there twice; the sort keeps the order of generations.
+    found.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
+    found.dedup_by(|one, other| one.0 == other.0);
+    found.truncate(MAX_PAGE_ENTRIES);
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The tree: everything that was committed, in memory first, then in sorted files (a log-structured merge tree).
 //!
-//! It knows nothing of durability: what is in its memory is also in the log. Sequence numbers of the tree are the
-//! versions of the commits. A value is stored with its version and a checksum over key, version and value, so that
-//! nothing can be given out under another key or as of another time:
+//! It knows nothing of durability: what is in its memory is also in the log. Sequence numbers of the tree are those of
+//! the records, which are the versions of commits that were made here. A value is stored with its version, which is
+//! another one where it was copied from another store, and a checksum over key, version and value, so that nothing can be
+//! given out under another key or as of another time:
 //!
 //! ```text
 //!   version 8 | checksum 8 | value
 //! ```
+
+mod past;
 
 use std::collections::{HashSet, VecDeque};
 use std::fs;
@@ -22,7 +25,7 @@ use lsm_tree::{
 };
 
 use super::checksum;
-use super::log::record::Change;
+use super::log::record::{Change, Record};
 use super::pace::{Merges, Pace, Tables};
 use crate::error::Damage;
 use crate::version::Version;
@@ -47,7 +50,7 @@ const TABLES: &str = "tables";
 pub(super) struct Tree {
     engine: AnyTree,
     path: PathBuf,
-    /// Numbers that the tree takes for its own changes; always above every version in it.
+    /// Numbers that the tree takes for its own changes; always above every record in it.
     numbers: SequenceNumberCounter,
     /// What a commit needs is kept here, because the engine would look it up under a lock that it holds while it syncs the
     /// list of its files, and the commit would wait for that.
@@ -65,7 +68,7 @@ struct Memory {
     sealed: VecDeque<Arc<Memtable>>,
 }
 
-/// A key of the tree, the version that wrote it, and the value.
+/// A key of the tree, the version of the value, and the value.
 pub(super) type Found = (Bytes, Version, Bytes);
 
 impl Tree {
@@ -98,28 +101,29 @@ impl Tree {
         })
     }
 
-    /// The latest version that was flushed; everything up to it is in files.
-    pub(super) fn flushed(&self) -> Version {
-        Version::from_u64(self.engine.get_highest_persisted_seqno().unwrap_or(0))
+    /// The latest number that was flushed; everything up to it is in files.
+    pub(super) fn flushed(&self) -> u64 {
+        self.engine.get_highest_persisted_seqno().unwrap_or(0)
     }
 
-    /// A number that no version and no change of the tree has yet.
+    /// A number that no record and no change of the tree has yet.
     pub(super) fn next_number(&self) -> u64 {
         self.numbers.get()
     }
 
-    /// Takes note that a version was given out.
-    pub(super) fn reserve(&self, version: Version) {
-        self.numbers.fetch_max(version.as_u64() + 1);
+    /// Takes note that a number was given out.
+    pub(super) fn reserve(&self, number: u64) {
+        self.numbers.fetch_max(number + 1);
     }
 
-    /// Applies changes of the commit at `version`.
-    pub(super) fn apply(&self, version: Version, changes: &[Change]) {
-        let number = version.as_u64();
+    /// Applies what was recorded.
+    pub(super) fn apply(&self, record: &Record) {
+        let number = record.number;
         let memory = self.memory();
-        for (key, value) in changes {
+        for Change { key, value, version } in &record.changes {
             memory.active.insert(match value {
                 Some(value) => {
+                    let version = version.unwrap_or(Version::from_u64(number));
                     let envelope = envelope(key, version, value);
                     InternalValue::from_components(key.clone(), envelope, number, ValueType::Value)
                 }
@@ -251,12 +255,6 @@ impl Tree {
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets go of what only readers below `watermark` could need: flushed memory, merged files.
-    pub(super) fn forget(&self, watermark: u64) -> Result<(), TreeError> {
-        let mut history = self.engine.get_version_history_lock();
-        Ok(history.maintenance(&self.path, watermark)?)
     }
 }
 

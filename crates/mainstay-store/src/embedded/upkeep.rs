@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::error::CommitError;
 
 /// How long a flush that failed waits before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// So many states of the tree more than there are readers are usual.
+const SPARE_STATES: usize = 2;
 
 /// With more unsorted runs than this, flushing and merging are behind.
 const LEISURELY_RUNS: usize = 12;
@@ -35,6 +39,7 @@ pub(super) struct Upkeep {
     pace: Arc<Pace>,
     log_folder: PathBuf,
     medium: Box<dyn Medium>,
+    should_thin: AtomicBool,
     /// Room for a log file.
     reserve_bytes: u64,
     /// The committer begins the next log file while it holds this, so that nobody else touches it.
@@ -89,6 +94,7 @@ impl Upkeep {
             pace,
             log_folder: room.folder,
             medium: room.medium,
+            should_thin: AtomicBool::new(false),
             reserve_bytes: room.bytes,
             log_files: Mutex::new(LogFiles {
                 present: room.present,
@@ -209,7 +215,22 @@ impl Upkeep {
             // The present moment can move on to the merged files, so that the old ones can go.
             self.queue.nudge();
         }
-        self.tree.forget(self.snapshots.watermark())
+        self.tree.forget(self.snapshots.watermark())?;
+        self.look_at_states();
+        Ok(())
+    }
+
+    /// Asks the committer to let go of states of the tree that nobody reads: it knows when nothing is under way.
+    fn look_at_states(&self) {
+        if self.tree.state_count() > self.snapshots.bounds().len() + SPARE_STATES {
+            self.should_thin.store(true, Ordering::Relaxed);
+            self.queue.nudge();
+        }
+    }
+
+    /// Whether the tree remembers more than readers need; asked once.
+    pub(super) fn should_thin(&self) -> bool {
+        self.should_thin.load(Ordering::Relaxed) && self.should_thin.swap(false, Ordering::Relaxed)
     }
 
     fn next_flush(&self) -> Option<u64> {
@@ -257,6 +278,7 @@ impl Upkeep {
         self.changed.notify_all();
         // The present moment can move on to the flushed files, and memory be freed.
         self.queue.nudge();
+        self.look_at_states();
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub struct Summary {
     pub reads: usize,
     /// Commits whose outcome was not told.
     pub unknown: usize,
+    /// Commits that were refused for another reason than a conflict.
+    pub refused: usize,
 }
 
 /// What a strictly serialisable store cannot have done.
@@ -123,7 +125,8 @@ pub(super) fn check(operations: &[Operation]) -> Result<Summary, Violation> {
                     check_conflict(&line, &timeline, &floors, operation, batch, *position)?;
                 }
                 Outcome::Unknown => summary.unknown += 1,
-                Outcome::Committed(_) | Outcome::Refused => {}
+                Outcome::Refused => summary.refused += 1,
+                Outcome::Committed(_) => {}
             },
             Action::Read { keys, read } => {
                 summary.reads += 1;

@@ -14,3 +14,4 @@ mod full;
 mod postgres;
 mod power;
 mod simulated;
+mod switch;

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut};
 
 use crate::embedded::checksum;
-use crate::version::Version;
 
 /// Each slot is in a sector of its own.
 const SLOT_BYTES: u64 = 512;
@@ -28,8 +27,8 @@ pub(in crate::embedded) struct Mark {
     pub last_file: u64,
     /// How much of it is durable.
     pub durable_bytes: u64,
-    /// The latest version given to a durable commit.
-    pub version: Version,
+    /// The latest number given to a durable record.
+    pub number: u64,
 }
 
 /// The file with the mark.
@@ -78,7 +77,7 @@ impl MarkFile {
         slot.put_u64(mark.first_file);
         slot.put_u64(mark.last_file);
         slot.put_u64(mark.durable_bytes);
-        slot.put_u64(mark.version.as_u64());
+        slot.put_u64(mark.number);
         slot.put_u64(checksum::of(&slot));
         self.file.write_all_at(&slot, self.turn % 2 * SLOT_BYTES)
     }
@@ -111,7 +110,7 @@ fn decode(bytes: &[u8; USED_BYTES], slot: u64) -> Option<(u64, Mark)> {
         first_file: rest.try_get_u64().ok()?,
         last_file: rest.try_get_u64().ok()?,
         durable_bytes: rest.try_get_u64().ok()?,
-        version: Version::from_u64(rest.try_get_u64().ok()?),
+        number: rest.try_get_u64().ok()?,
     };
     let whole = u64::from_be_bytes(*sum) == checksum::of(covered) && turn % 2 == slot;
     whole.then_some((turn, mark))
@@ -126,7 +125,7 @@ mod tests {
             first_file: 1,
             last_file: 2,
             durable_bytes: number,
-            version: Version::from_u64(number),
+            number,
         }
     }
 

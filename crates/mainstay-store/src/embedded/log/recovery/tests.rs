@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::embedded::log::file::{Disk, Medium};
+use crate::embedded::log::record::Change;
 use crate::embedded::log::writer::Writer;
-use crate::version::Version;
 
 /// A log of two files with two groups each, and its mark.
 struct Log {
@@ -17,10 +17,10 @@ fn group(number: u64) -> BytesMut {
     let mut group = BytesMut::new();
     frame::begin(&mut group);
     let record = Record {
-        version: Version::from_u64(number),
-        changes: vec![(
+        number,
+        changes: vec![Change::put(
             Bytes::from(vec![number as u8; 20]),
-            Some(Bytes::from(vec![7; 50])),
+            Bytes::from(vec![7; 50]),
         )],
     };
     record.encode(&mut group);
@@ -40,7 +40,7 @@ impl Log {
             first_file: 1,
             last_file: writer.number(),
             durable_bytes: writer.durable_bytes(),
-            version: Version::from_u64(4),
+            number: 4,
         };
         Self { folder, mark }
     }
@@ -50,11 +50,11 @@ impl Log {
     }
 
     fn recover(&self) -> Result<Vec<u64>, OpenError> {
-        let mut versions = Vec::new();
+        let mut numbers = Vec::new();
         recover(self.folder.path(), self.folder.path(), self.mark, |record| {
-            versions.push(record.version.as_u64());
+            numbers.push(record.number);
         })?;
-        Ok(versions)
+        Ok(numbers)
     }
 }
 
@@ -144,14 +144,14 @@ fn a_placed_file_counts_when_it_is_begun() {
         first_file: 1,
         last_file: 1,
         durable_bytes: writer.durable_bytes(),
-        version: Version::from_u64(1),
+        number: 1,
     };
     let recovered = || {
-        let mut versions = Vec::new();
+        let mut numbers = Vec::new();
         let end = recover(path, path, mark, |record| {
-            versions.push(record.version.as_u64());
+            numbers.push(record.number);
         });
-        (end.unwrap().file, versions)
+        (end.unwrap().file, numbers)
     };
     Disk.reserve(path, 10_000).unwrap();
     Disk.place(&file_name(path, 2)).unwrap();
