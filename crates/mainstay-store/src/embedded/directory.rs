@@ -18,8 +18,10 @@ use std::path::{Path, PathBuf};
 use super::checksum;
 use super::error::OpenError;
 
-/// The format that this version writes, and the only one that it reads.
-pub(super) const FORMAT: u32 = 1;
+/// The format that this version writes. It reads older ones too, and makes them this one when it opens them.
+///
+/// 2 has followers and copies. Who does not know of them would commit to a copy, and leave followers without changes.
+pub(super) const FORMAT: u32 = 2;
 
 const FORMAT_NAME: &str = "mainstay-store format";
 
@@ -41,7 +43,9 @@ impl Directory {
         let lock = lock(path)?;
         let data = path.join("data");
         if data.try_exists().map_err(OpenError::at(&data))? {
-            check_format(path, &data)?;
+            if check_format(path, &data)? < FORMAT {
+                upgrade(&data).map_err(OpenError::at(&data))?;
+            }
         } else {
             let unfinished = path.join("data.new");
             create(&unfinished, fill)?;
@@ -115,7 +119,19 @@ fn write_format(name: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-fn check_format(path: &Path, data: &Path) -> Result<(), OpenError> {
+/// Gives what is there the format of this version: older ones need nothing else.
+fn upgrade(data: &Path) -> io::Result<()> {
+    let unfinished = data.join("FORMAT.new");
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    write_format(&unfinished)?;
+    fs::rename(&unfinished, data.join("FORMAT"))?;
+    sync_folder(data)
+}
+
+fn check_format(path: &Path, data: &Path) -> Result<u32, OpenError> {
     let name = data.join("FORMAT");
     let text = match fs::read(&name) {
         Ok(text) => text,
@@ -133,7 +149,7 @@ fn check_format(path: &Path, data: &Path) -> Result<(), OpenError> {
             known: FORMAT,
         });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The format that the file names, if it is whole. Later formats keep these two lines.
@@ -190,6 +206,25 @@ mod tests {
         assert!(!folder.path().join("data/half").exists());
     }
 
+    fn format(number: u32) -> String {
+        let line = format!("{FORMAT_NAME} {number}");
+        format!("{line}\nchecksum {:016x}\n", checksum::of(line.as_bytes()))
+    }
+
+    #[test]
+    fn an_older_format_becomes_this_one() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        let name = folder.path().join("data/FORMAT");
+        fs::write(&name, format(FORMAT - 1)).unwrap();
+        // What a crash leaves half way.
+        fs::write(name.with_extension("new"), "half").unwrap();
+        drop(open(folder.path()).unwrap());
+        assert_eq!(fs::read_to_string(&name).unwrap(), format(FORMAT));
+        assert!(!name.with_extension("new").exists());
+        open(folder.path()).unwrap();
+    }
+
     #[test]
     fn formats_are_told_apart_from_damage() {
         let folder = tempfile::tempdir().unwrap();
@@ -197,12 +232,10 @@ mod tests {
         let name = folder.path().join("data/FORMAT");
         let good = fs::read(&name).unwrap();
 
-        let line = format!("{FORMAT_NAME} 2");
-        let newer = format!("{line}\nchecksum {:016x}\n", checksum::of(line.as_bytes()));
-        fs::write(&name, newer).unwrap();
+        fs::write(&name, format(FORMAT + 1)).unwrap();
         let error = open(folder.path()).unwrap_err();
         assert!(
-            matches!(error, OpenError::NewerFormat { found: 2, .. }),
+            matches!(error, OpenError::NewerFormat { found, .. } if found == FORMAT + 1),
             "{error}"
         );
         assert!(error.to_string().contains("newer Mainstay"), "{error}");

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::Statement;
 
 use super::error::{OpenError, commit_error, describe, is_fenced, is_of_server, is_undone};
-use super::group::{COMMIT_GROUP, Committer, commit};
+use super::fenced::Fenced;
+use super::group::{COMMIT_GROUP, commit};
 use super::queue::{Answer, Exit, Waiting};
 use super::schema::expand;
-use super::session::{Connector, Session};
+use super::session::Connector;
 use crate::error::CommitError;
 use crate::watch::Watchers;
 
@@ -27,9 +28,6 @@ const MAX_GROUP_BATCHES: usize = 1_024;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How much longer than the server's own limit to wait for its answer.
-const GRACE: Duration = Duration::from_secs(5);
-
 /// The task's state.
 pub(super) struct Commits {
     connector: Connector,
@@ -40,9 +38,8 @@ pub(super) struct Commits {
 
 /// A connection that this process commits through.
 pub(super) struct Line {
-    session: Session,
+    connection: Fenced,
     statement: Statement,
-    committer: Committer,
 }
 
 impl Commits {
@@ -64,7 +61,7 @@ impl Commits {
                 return;
             }
             // A connection that broke while nothing was under way is replaced before anything is sent.
-            let usable = line.take().filter(|line| !line.session.is_closed());
+            let usable = line.take().filter(|line| !line.connection.session.is_closed());
             let current = match usable {
                 Some(current) => Ok(current),
                 None => self.open().await,
@@ -79,27 +76,14 @@ impl Commits {
         }
     }
 
-    /// Opens a connection. When it is open, all that earlier ones have sent is decided.
+    /// Opens a connection.
     pub(super) async fn open(&self) -> Result<Line, OpenError> {
-        let session = self.connector.session().await?;
-        let schema = &self.connector.options.schema;
-        let unavailable = |error: tokio_postgres::Error| OpenError::Unavailable(describe(&error));
-        let begin = expand("SELECT {schema}.begin_session($1)", schema);
-        let id = self.id.as_ref();
-        let begun = session
-            .client
-            .query_one(&begin, &[&id])
-            .await
-            .map_err(unavailable)?;
-        let committer = Committer {
-            id: self.id.clone(),
-            session: begun.try_get(0).map_err(unavailable)?,
-        };
-        let statement = session.client.prepare(&expand(COMMIT_GROUP, schema)).await;
+        let connection = Fenced::begin(&self.connector, self.id.clone()).await?;
+        let statement = expand(COMMIT_GROUP, &self.connector.options.schema);
+        let statement = connection.session.client.prepare(&statement).await;
         Ok(Line {
-            statement: statement.map_err(unavailable)?,
-            session,
-            committer,
+            statement: statement.map_err(|error| OpenError::Unavailable(describe(&error)))?,
+            connection,
         })
     }
 
@@ -139,7 +123,12 @@ impl Commits {
             }
             Err(error) => error,
         };
-        tracing::warn!(%error, batches = group.len(), "a group was not committed");
+        // Where the store has moved, that is no news.
+        if matches!(error, Failure::Server(CommitError::Replica)) {
+            tracing::debug!(%error, batches = group.len(), "a group was not committed");
+        } else {
+            tracing::warn!(%error, batches = group.len(), "a group was not committed");
+        }
         match error {
             Failure::Batch(_) if group.len() > 1 => self.commit_one_by_one(line, group).await,
             Failure::Batch(refusal) | Failure::Server(refusal) => {
@@ -171,8 +160,8 @@ impl Commits {
 
     /// Sends a group. An answer is for each batch, in order.
     async fn attempt(&self, line: &Line, group: &[Waiting]) -> Result<Vec<Answer>, Failure> {
-        let limit = self.connector.options.statement_timeout + GRACE;
-        let answered = commit(&line.session.client, &line.statement, &line.committer, group);
+        let limit = self.connector.options.answer_timeout();
+        let answered = commit(&line.connection, &line.statement, group);
         let answered = tokio::time::timeout(limit, answered).await.map_err(|_| {
             let reason = format!("the database gave no answer for {} ms", limit.as_millis());
             Failure::Line(CommitError::UnknownOutcome(reason.into()))
@@ -230,12 +219,4 @@ fn refuse(group: Vec<Waiting>, refusal: &CommitError) {
 
 fn unavailable(error: &OpenError) -> CommitError {
     CommitError::Unavailable(error.to_string().into())
-}
-
-/// A name for this process that no other has.
-pub(super) async fn new_id(client: &Client) -> Result<Arc<[u8]>, OpenError> {
-    let asked = client.query_one("SELECT uuid_send(gen_random_uuid())", &[]).await;
-    let id = asked.and_then(|row| row.try_get::<_, Vec<u8>>(0));
-    id.map(Arc::from)
-        .map_err(|error| OpenError::Unavailable(describe(&error)))
 }

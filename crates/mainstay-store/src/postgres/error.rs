@@ -66,6 +66,10 @@ pub(super) fn is_fenced(error: &Error) -> bool {
     error.code().is_some_and(|code| code.code() == "MS001")
 }
 
+/// It is a copy of another store; it is none. The schema's functions say so.
+const IS_REPLICA: &str = "MS002";
+const IS_PRIMARY: &str = "MS003";
+
 /// Whether the server said that it undid the statement. Otherwise the connection broke before it could say anything, or
 /// it was told to stop, which can be between its commit and its answer.
 pub(super) fn is_undone(error: &Error) -> bool {
@@ -78,11 +82,11 @@ pub(super) fn is_undone(error: &Error) -> bool {
     error.code().is_some_and(|code| !unsure.contains(code))
 }
 
-/// Whether it is about the server's state (read only, out of resources, told to stop, out of time) and not about what it was
-/// told to do: classes 25, 53, 55 and 57 of SQLSTATE.
+/// Whether it is about the state of the server or the store (read only, out of resources, told to stop, out of time, a copy)
+/// and not about what it was told to do: classes 25, 53, 55 and 57 of SQLSTATE, and our own.
 pub(super) fn is_of_server(error: &Error) -> bool {
     let class = error.code().and_then(|code| code.code().get(..2));
-    matches!(class, Some("25" | "53" | "55" | "57"))
+    matches!(class, Some("25" | "53" | "55" | "57" | "MS"))
 }
 
 /// The answer to a change that the server did not commit, or may not have.
@@ -90,6 +94,8 @@ pub fn commit_error(error: &Error) -> CommitError {
     let reason = describe(error);
     match error.code() {
         _ if !is_undone(error) => CommitError::UnknownOutcome(reason),
+        Some(code) if code.code() == IS_REPLICA => CommitError::Replica,
+        Some(code) if code.code() == IS_PRIMARY => CommitError::Primary,
         Some(code) if is_damage(code) => CommitError::Damaged(Damage::new(reason)),
         Some(code) if *code == SqlState::DISK_FULL => CommitError::Full(reason),
         _ => CommitError::Unavailable(reason),

@@ -1,10 +1,9 @@
 //! Several batches as the arguments of one call, and its answer.
 
-use std::sync::Arc;
-
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Error, Row, Statement};
 
 use super::checksum::{from_database, of_value, to_database};
+use super::fenced::Fenced;
 use super::queue::{Answer, Waiting};
 use crate::batch::{Batch, Condition, Write};
 use crate::error::{CommitError, Conflict};
@@ -15,14 +14,7 @@ use crate::version::Version;
 pub(super) const COMMIT_GROUP: &str = "SELECT outcome, at_version, condition, actual FROM \
     {schema}.commit_group($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
-/// Who commits.
-#[derive(Debug)]
-pub(super) struct Committer {
-    pub id: Arc<[u8]>,
-    pub session: i64,
-}
-
-/// The batches, laid side by side. The statement in `schema/001.sql` says what each is.
+/// The batches, laid side by side. The function in `schema/commit.sql` says what each is.
 #[derive(Debug, Default)]
 struct Arguments<'a> {
     tokens: Vec<Option<&'a [u8]>>,
@@ -105,19 +97,19 @@ fn length(parts: &[i16]) -> i32 {
 ///
 /// Not cancel safe: the server goes on.
 pub(super) async fn commit(
-    client: &Client,
+    connection: &Fenced,
     statement: &Statement,
-    committer: &Committer,
     group: &[Waiting],
 ) -> Result<Vec<Answer>, Error> {
     let arguments = Arguments::of(group);
-    let id = committer.id.as_ref();
-    let rows = client
+    let rows = connection
+        .session
+        .client
         .query(
             statement,
             &[
-                &id,
-                &committer.session,
+                &connection.id.as_ref(),
+                &connection.number,
                 &arguments.tokens,
                 &arguments.condition_ends,
                 &arguments.condition_kinds,

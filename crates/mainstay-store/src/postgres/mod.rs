@@ -14,20 +14,29 @@
 //! nothing of the broken one takes effect any more before it commits, so a batch that is committed again with its token
 //! gets an answer that stays true.
 //!
+//! Other calls that take their turn in the line (`turns.rs`) keep changes for followers and make the store a copy of another
+//! one, which is so for every process that uses the schema.
+//!
 //! [`Server`] connects to any database, for components that keep data in tables of their own.
 
 mod checksum;
 mod committer;
+mod copies;
+mod destroy;
 mod error;
+mod feed;
+mod fenced;
 mod group;
 mod listener;
 mod options;
 mod pool;
 mod queue;
 mod reader;
+mod replication;
 mod schema;
 mod session;
 mod snapshots;
+mod turns;
 mod upkeep;
 
 use std::fmt;
@@ -38,6 +47,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use self::committer::Commits;
+pub use self::destroy::DestroyError;
 pub use self::error::{OpenError, commit_error, describe, read_error};
 use self::listener::Listener;
 pub use self::options::{Options, SchemaName};
@@ -46,6 +56,7 @@ use self::queue::{Entrance, Waiting};
 use self::session::Connector;
 pub use self::session::{Server, Session};
 use self::snapshots::Snapshots;
+use self::turns::Turns;
 use crate::batch::Batch;
 use crate::error::{CommitError, ReadError, check_read};
 use crate::key::Key;
@@ -58,6 +69,8 @@ pub struct Postgres {
     queue: Entrance,
     pool: Arc<Pool>,
     snapshots: Snapshots,
+    turns: Turns,
+    max_feed_bytes: u64,
     watchers: Arc<Watchers>,
     helpers: Vec<JoinHandle<()>>,
 }
@@ -71,8 +84,9 @@ impl Postgres {
         let connector = Connector::new(options)?;
         let mut session = connector.session().await?;
         schema::migrate(&mut session.client, &connector.options.schema).await?;
-        let id = committer::new_id(&session.client).await?;
+        let id = fenced::new_id(&session.client).await?;
         drop(session);
+        let turns = Turns::new(connector.clone(), &id);
         let watchers = Arc::new(Watchers::default());
         let pool = Arc::new(Pool::new(connector.clone()));
         let listener = Listener::open(&connector).await?;
@@ -87,6 +101,8 @@ impl Postgres {
         Ok(Self {
             queue,
             pool,
+            turns,
+            max_feed_bytes: connector.options.max_feed_bytes,
             snapshots: Snapshots::new(connector),
             watchers,
             helpers,

@@ -28,6 +28,8 @@ pub struct Options {
     pub max_waiting_batches: usize,
     /// How many bytes of keys and values may wait to be committed.
     pub max_waiting_bytes: usize,
+    /// How many bytes are kept at most for who follows the store and is behind; whoever follows from now on, or once more.
+    pub max_feed_bytes: u64,
     /// How long the server works on one statement, and waits for other processes meanwhile.
     pub statement_timeout: Duration,
     /// How long it may take to connect.
@@ -52,9 +54,18 @@ impl Options {
             max_snapshots: 16,
             max_waiting_batches: 16_384,
             max_waiting_bytes: 64 * 1_024 * 1_024,
+            max_feed_bytes: 4 * 1_024 * 1_024 * 1_024,
             statement_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
         })
+    }
+}
+
+impl Options {
+    /// How long to wait for the answer to a change: longer than the server works on it.
+    pub(super) fn answer_timeout(&self) -> Duration {
+        const GRACE: Duration = Duration::from_secs(5);
+        self.statement_timeout + GRACE
     }
 }
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
+use tokio_postgres::Row;
 
 use super::error::{OpenError, describe, read_error};
 use super::reader::Statements;
 use super::schema::expand;
 use super::session::{Connector, Session};
+use super::turns::Argument;
 use crate::error::ReadError;
 use crate::key::Key;
 use crate::port::{Page, Read, Scan};
@@ -38,11 +40,13 @@ pub(super) struct Reading {
 enum Request<'a> {
     Keys(&'a [Key]),
     Range(&'a Scan),
+    Rows(&'a str, &'a [Argument<'a>]),
 }
 
 enum Found {
     Keys(Read),
     Range(Page),
+    Rows(Vec<Row>),
 }
 
 impl Pool {
@@ -60,7 +64,7 @@ impl Pool {
     pub(super) async fn read(&self, keys: &[Key]) -> Result<Read, ReadError> {
         match self.find(Request::Keys(keys)).await? {
             Found::Keys(read) => Ok(read),
-            Found::Range(_) => Err(mixed_up()),
+            Found::Range(_) | Found::Rows(_) => Err(mixed_up()),
         }
     }
 
@@ -68,15 +72,38 @@ impl Pool {
     pub(super) async fn scan(&self, scan: &Scan) -> Result<Page, ReadError> {
         match self.find(Request::Range(scan)).await? {
             Found::Range(page) => Ok(page),
-            Found::Keys(_) => Err(mixed_up()),
+            Found::Keys(_) | Found::Rows(_) => Err(mixed_up()),
         }
+    }
+
+    /// Reads what a statement gives. Cancel safe.
+    pub(super) async fn query(
+        &self,
+        statement: &str,
+        arguments: &[Argument<'_>],
+    ) -> Result<Vec<Row>, ReadError> {
+        let statement = expand(statement, &self.connector.options.schema);
+        match self.find(Request::Rows(&statement, arguments)).await? {
+            Found::Rows(rows) => Ok(rows),
+            Found::Keys(_) | Found::Range(_) => Err(mixed_up()),
+        }
+    }
+
+    /// Removes what nobody reads any more. Gives how much it was.
+    pub(super) async fn remove(&self, statement: &str, arguments: &[Argument<'_>]) -> Result<u64, ReadError> {
+        let statement = expand(statement, &self.connector.options.schema);
+        let reading = self.reading().await?;
+        let work = async {
+            let removed = reading.session.client.execute(&statement, arguments).await;
+            removed.map_err(|error| read_error(&error))
+        };
+        within(self.connector.options.statement_timeout, work).await
     }
 
     /// Forgets the tokens, and the moments, up to a version. Gives whether there may be more.
     pub(super) async fn forget(&self, until: Version) -> Result<bool, ReadError> {
         const CHUNK: i64 = 5_000;
         let until = super::checksum::to_database(until);
-        let reading = self.reading().await?;
         let mut removed = 0;
         for (table, column) in [("tokens", "token"), ("moments", "version")] {
             // The latest moment stays, whatever is asked for: the line goes on from it.
@@ -85,13 +112,7 @@ impl Pool {
                  WHERE version <= $1 AND version < (SELECT max(version) FROM {{schema}}.moments) \
                  ORDER BY version LIMIT $2)"
             );
-            let statement = expand(&statement, &self.connector.options.schema);
-            let chunk = reading
-                .session
-                .client
-                .execute(&statement, &[&until, &CHUNK])
-                .await;
-            removed = removed.max(chunk.map_err(|error| read_error(&error))?);
+            removed = removed.max(self.remove(&statement, &[&until, &CHUNK]).await?);
         }
         Ok(removed >= CHUNK.unsigned_abs())
     }
@@ -117,6 +138,10 @@ impl Pool {
             match request {
                 Request::Keys(keys) => reading.statements.read(client, keys).await.map(Found::Keys),
                 Request::Range(scan) => reading.statements.scan(client, scan).await.map(Found::Range),
+                Request::Rows(statement, arguments) => {
+                    let rows = client.query(statement, arguments).await;
+                    rows.map(Found::Rows).map_err(|error| read_error(&error))
+                }
             }
         };
         within(self.connector.options.statement_timeout, work).await

@@ -1,4 +1,4 @@
-//! Forgets old tokens. How old they are is measured by this process's monotonic clock: it remembers when it saw which
+//! Forgets old tokens, and changes that nobody needs. How old tokens are is measured by this process's monotonic clock: it remembers when it saw which
 //! version, and forgets what is not newer than the one it saw long enough ago. No wall clock that jumps can make it
 //! forget too early.
 
@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::feed;
 use super::pool::Pool;
 use crate::error::ReadError;
 use crate::port::TOKEN_LIFETIME;
@@ -20,8 +21,16 @@ pub(super) async fn run(pool: Arc<Pool>) {
         if let Err(error) = forget_once(&pool, &mut seen).await {
             tracing::debug!(%error, "old tokens in the store's database stay for now");
         }
+        if let Err(error) = trim_all(&pool).await {
+            tracing::debug!(%error, "changes that nobody needs stay in the store's database for now");
+        }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+async fn trim_all(pool: &Pool) -> Result<(), ReadError> {
+    while feed::trim(pool).await? {}
+    Ok(())
 }
 
 async fn forget_once(

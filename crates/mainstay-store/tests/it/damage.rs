@@ -1,7 +1,7 @@
 //! Bits flip and files are cut: it is always noticed, and nothing wrong is ever given out.
 //!
-//! A store is filled so that it has everything: a log, files of the tree on several levels, tokens, deleted keys. Then one
-//! thing at a time is damaged, the store is opened, and everything is read. Either something says that it is damaged, or
+//! A store is filled so that it has everything: a log, files of the tree on several levels, tokens, deleted keys, changes
+//! that are kept for a follower. Then one thing at a time is damaged, the store is opened, and everything is read. Either something says that it is damaged, or
 //! every byte that comes back is the one that was written.
 
 use std::fs::{self, File};
@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 
 use mainstay_base::{Rng, SplitMix64};
 use mainstay_store::embedded::{Embedded, OpenError, Options};
-use mainstay_store::{Batch, Entry, Key, KeyRange, Scan, Store, Token, Value};
+use mainstay_store::{
+    Batch, Committed, Entry, FollowError, FollowerName, Following, Key, KeyRange, ReadError, Replicated,
+    Scan, Store, Token, Value, Version,
+};
 
 /// How much is damaged; more on request.
 const DAMAGES: &str = "MAINSTAY_STORE_DAMAGES";
@@ -22,9 +25,26 @@ fn options(folder: &Path) -> Options {
     options
 }
 
+/// What is in a store.
+#[derive(PartialEq)]
+struct Contents {
+    entries: Vec<Entry>,
+    tokens: Vec<(Token, Version)>,
+    followers: Vec<Following>,
+    changes: Vec<Committed>,
+}
+
+/// What cannot be read, because it is damaged.
+struct Refused;
+
+fn archive() -> FollowerName {
+    FollowerName::new("archive").unwrap()
+}
+
 /// A store with everything, closed or as a kill leaves it.
-async fn fill(folder: &Path) -> Vec<Entry> {
+async fn fill(folder: &Path) -> Contents {
     let store = Embedded::open(&options(folder)).unwrap();
+    store.follow(&archive()).await.unwrap();
     let mut rng = SplitMix64::new(3);
     for round in 0..600_u64 {
         let mut batch = Batch::new();
@@ -38,15 +58,19 @@ async fn fill(folder: &Path) -> Vec<Entry> {
         if rng.below(10) == 0 {
             batch.set_token(Token::new(round.to_be_bytes().to_vec()).unwrap());
         }
-        store.commit(batch).await.unwrap();
+        let version = store.commit(batch).await.unwrap().version;
+        if round == 200 {
+            store.confirm(&archive(), version).await.unwrap();
+        }
     }
-    let entries = read_all(&store).await.unwrap();
+    let contents = read_all(&store).await.unwrap_or_else(|_| panic!("it is whole"));
     // Points and ranges must agree with it, so that both can be asked later.
-    assert!(entries.len() > 100);
-    entries
+    assert!(contents.entries.len() > 100 && contents.tokens.len() > 30);
+    assert_eq!(contents.changes.len(), 399);
+    contents
 }
 
-async fn read_all(store: &Embedded) -> Result<Vec<Entry>, mainstay_store::ReadError> {
+async fn read_all(store: &Embedded) -> Result<Contents, Refused> {
     let page = store.scan(&Scan::new(KeyRange::all())).await?;
     for number in 0..400 {
         let name = Key::new(format!("key/{number:03}")).unwrap();
@@ -59,7 +83,41 @@ async fn read_all(store: &Embedded) -> Result<Vec<Entry>, mainstay_store::ReadEr
             "{name:?}"
         );
     }
-    Ok(page.entries)
+    let followers = store.followers().await?;
+    let mut changes = Vec::new();
+    let mut after = followers
+        .first()
+        .map_or(Version::ZERO, |following| following.confirmed);
+    loop {
+        let part = store.changes(&archive(), after).await?;
+        after = part.up_to;
+        changes.extend(part.commits);
+        if !part.has_more {
+            break;
+        }
+    }
+    Ok(Contents {
+        entries: page.entries,
+        tokens: store.tokens(None).await?,
+        followers,
+        changes,
+    })
+}
+
+impl From<ReadError> for Refused {
+    fn from(error: ReadError) -> Self {
+        assert!(matches!(error, ReadError::Damaged(_)), "{error}");
+        Self
+    }
+}
+
+impl From<FollowError> for Refused {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Read(error) => error.into(),
+            other => panic!("{other}"),
+        }
+    }
 }
 
 /// Copies a folder; what is sparse or preallocated may become plain.
@@ -174,7 +232,7 @@ async fn damage_is_noticed_and_never_served() {
     );
 }
 
-async fn judge(victim: &Path, expected: &[Entry], what: &str, tally: &mut Tally) {
+async fn judge(victim: &Path, expected: &Contents, what: &str, tally: &mut Tally) {
     let store = match Embedded::open(&options(victim)) {
         Ok(store) => store,
         Err(error) => {
@@ -184,15 +242,9 @@ async fn judge(victim: &Path, expected: &[Entry], what: &str, tally: &mut Tally)
         }
     };
     match read_all(&store).await {
-        Err(error) => {
-            assert!(
-                matches!(error, mainstay_store::ReadError::Damaged(_)),
-                "{what}: {error}"
-            );
-            tally.refused_to_read += 1;
-        }
+        Err(Refused) => tally.refused_to_read += 1,
         Ok(found) => {
-            assert!(found == expected, "{what}: wrong data was served");
+            assert!(found == *expected, "{what}: wrong data was served");
             tally.whole += 1;
         }
     }

@@ -8,7 +8,7 @@ use mainstay_store::embedded::{Embedded, Options};
 use mainstay_store::{Replicated, Store};
 
 /// A store that flushes its memory when it holds so many bytes.
-struct OnDisk<const MEMTABLE_BYTES: u64> {
+pub(crate) struct OnDisk<const MEMTABLE_BYTES: u64> {
     options: Options,
     store: Option<Arc<Embedded>>,
     _folder: tempfile::TempDir,

@@ -11,6 +11,7 @@ mod damage;
 mod embedded;
 mod events;
 mod full;
+mod mixed;
 mod postgres;
 mod power;
 mod simulated;

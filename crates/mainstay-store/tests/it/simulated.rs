@@ -10,7 +10,7 @@ use mainstay_store::history::Recorder;
 use mainstay_store::simulated::{Faults, Simulated};
 use mainstay_store::{Replicated, Store, Version, conformance_suite};
 
-struct InMemory(Simulated);
+pub(crate) struct InMemory(Simulated);
 
 impl Subject for InMemory {
     async fn open() -> Self {

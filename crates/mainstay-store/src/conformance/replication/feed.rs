@@ -1,7 +1,6 @@
 //! What is told to followers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
     ReplicationSubject, as_change, assert_unknown, changes, changes_with_end, check_part, commit, entries,
@@ -15,7 +14,7 @@ use crate::history::Recorder;
 use crate::key::{AppendPrefix, Value};
 use crate::limits::MAX_VALUE_BYTES;
 use crate::port::Store;
-use crate::replication::{FollowError, MAX_CHANGES_BYTES};
+use crate::replication::{Committed, FollowError, MAX_CHANGES_BYTES};
 use crate::version::Version;
 
 pub async fn changes_are_whole_and_in_order(
@@ -325,28 +324,28 @@ pub async fn a_follower_beside_many_writers_misses_nothing(
             committed
         });
     }
-    let done = Arc::new(AtomicBool::new(false));
     let following = tokio::spawn({
-        let (store, done) = (store.clone(), done.clone());
+        let store = store.clone();
         async move {
-            let mut found = Vec::new();
+            let mut found: Vec<Committed> = Vec::new();
             loop {
-                let is_last = done.load(Ordering::Acquire);
                 let (part, up_to) = changes_with_end(&store, &follower, after).await;
                 found.extend(part);
                 after = up_to;
                 store.confirm(&follower, after).await.unwrap();
-                if is_last {
+                // The last change is of the commit below.
+                if found
+                    .last()
+                    .is_some_and(|commit| commit.writes[0].0 == key("last"))
+                {
                     return found;
                 }
-                // The last wake-up is for the commit below.
                 watch.changed().await.unwrap();
             }
         }
     });
     let mut expected: Vec<_> = writers.join_all().await.into_iter().flatten().collect();
     expected.sort_by_key(|commit| commit.version);
-    done.store(true, Ordering::Release);
     let last = commit(&store, put("last", "1")).await;
     expected.push(as_change(&put("last", "1"), last));
     let found = following.await.unwrap();

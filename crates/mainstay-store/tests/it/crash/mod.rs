@@ -2,7 +2,10 @@
 //!
 //! The process is this test binary once more, with eight clients that note what they do in a file. Each note is one write
 //! to the system, so it outlives the process. After each kill the store is opened here: every commit without an answer is
-//! settled by its token, everything is looked at, and in the end the history checker judges all rounds together.
+//! settled by its token, everything is looked at, and in the end the history checker judges all rounds together. A copy of
+//! the store, which is killed with it, has to become what the store is.
+
+pub(crate) mod copy;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,10 +14,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mainstay_base::{Rng, SplitMix64};
-use mainstay_store::Store;
 use mainstay_store::conformance::workload::{Client, OperationId};
 use mainstay_store::embedded::{Embedded, Options};
 use mainstay_store::history::Summary;
+use mainstay_store::{Store, Version};
 
 use crate::events::{self, Events};
 
@@ -32,8 +35,17 @@ const DEFAULT_KILLS: u64 = 8;
 /// Identifiers that one child may use.
 const IDS_PER_CHILD: u64 = 1 << 32;
 
+/// Where all is that must outlive a crash.
+pub(crate) fn disk(folder: &Path) -> PathBuf {
+    folder.join("disk")
+}
+
 pub(crate) fn store_options(folder: &Path) -> Options {
-    let mut options = Options::new(folder.join("store"));
+    options(&disk(folder).join("store"))
+}
+
+fn options(folder: &Path) -> Options {
+    let mut options = Options::new(folder);
     // Small, so that flushing and merging are always under way.
     options.memtable_bytes = 64 * 1_024;
     options
@@ -50,6 +62,8 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
     let mut rng = SplitMix64::new(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut summary = Summary::default();
+    let mut copied = 0;
+    let mut copied_to = Version::ZERO;
     for round in 1..=kills {
         let before = events::length(&events_file(folder.path()));
         let mut child = start(folder.path(), round * IDS_PER_CHILD);
@@ -58,8 +72,12 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(reached, "round {round}: the child got nowhere");
-        summary = settle_and_check(folder.path(), round).await;
+        let confirmed;
+        (summary, confirmed) = settle_and_check(folder.path(), round).await;
+        copied += u64::from(confirmed > copied_to);
+        copied_to = confirmed;
     }
+    assert!(copied > 0, "the copy never came to anything by itself");
     assert!(summary.commits as u64 > kills * 10, "{summary:?}");
     assert!(
         summary.unknown > 0,
@@ -68,18 +86,22 @@ async fn a_killed_process_loses_nothing_that_was_acknowledged() {
     println!("{kills} kills: {summary:?}");
 }
 
-/// Opens the store, finds out about what was under way, and judges everything so far.
-pub(crate) async fn settle_and_check(folder: &Path, round: u64) -> Summary {
-    let store =
+/// Opens the store, finds out about what was under way, and judges everything so far. Says too up to where the copy had
+/// come.
+pub(crate) async fn settle_and_check(folder: &Path, round: u64) -> (Summary, Version) {
+    let embedded =
         Embedded::open(&store_options(folder)).unwrap_or_else(|error| panic!("round {round}: {error}"));
-    let store: Arc<dyn Store> = Arc::new(store);
+    let embedded = Arc::new(embedded);
+    let store: Arc<dyn Store> = embedded.clone();
     let events = Events::open(&events_file(folder));
     for (id, plan) in events.open_commits() {
         events.commit(&store, id, &plan).await;
     }
     Client::new(store.clone(), 0).look(&events).await;
     let verdict = events.history().check();
-    verdict.unwrap_or_else(|violation| panic!("round {round}: {violation}"))
+    let summary = verdict.unwrap_or_else(|violation| panic!("round {round}: {violation}"));
+    let copied_to = copy::check(&embedded, folder, round).await;
+    (summary, copied_to)
 }
 
 /// Waits until the child has noted so much; says whether it did before it gave up.
@@ -118,7 +140,11 @@ async fn child() {
     };
     let first_id: u64 = std::env::var(FIRST_ID).unwrap().parse().unwrap();
     let commits = std::env::var(COMMITS).map_or(u64::MAX, |commits| commits.parse().unwrap());
-    let store: Arc<dyn Store> = Arc::new(Embedded::open(&store_options(&folder)).unwrap());
+    let embedded = Arc::new(Embedded::open(&store_options(&folder)).unwrap());
+    let copy = Arc::new(Embedded::open(&copy::options(&folder)).unwrap());
+    let after = copy::follow(&embedded, &copy).await;
+    let following = tokio::spawn(copy::keep_up(embedded.clone(), copy, after));
+    let store: Arc<dyn Store> = embedded;
     let events = Arc::new(Events::open(&events_file(&folder)));
     let ids = Arc::new(AtomicU64::new(first_id));
     let mut clients = tokio::task::JoinSet::new();
@@ -138,4 +164,7 @@ async fn child() {
         });
     }
     clients.join_all().await;
+    following.abort();
+    // It has let go of the copy when this is done, so that the end is orderly.
+    let _ = following.await;
 }

@@ -1,17 +1,22 @@
 //! The PostgreSQL adapter, against a real server that is started here.
 
+mod destroying;
 mod encryption;
+mod following;
 mod kills;
+mod moving;
 mod outages;
 mod refusals;
 mod server;
+mod upgrades;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mainstay_store::Store;
 use mainstay_store::conformance::Subject;
+use mainstay_store::conformance::replication::ReplicationSubject;
 use mainstay_store::postgres::{Options, Postgres};
+use mainstay_store::{Replicated, Store};
 use tokio::sync::OnceCell;
 
 use self::server::Server;
@@ -35,7 +40,7 @@ async fn open(options: &Options) -> Arc<Postgres> {
 }
 
 /// A store in a schema of its own.
-struct OnServer {
+pub(crate) struct OnServer {
     options: Options,
     store: Option<Arc<Postgres>>,
 }
@@ -62,8 +67,25 @@ impl Subject for OnServer {
     }
 }
 
+impl ReplicationSubject for OnServer {
+    async fn open_keeping(bytes: u64) -> Self {
+        let mut options = shared().await.unwrap().options(&new_schema());
+        options.max_feed_bytes = bytes;
+        let store = Some(open(&options).await);
+        Self { options, store }
+    }
+
+    fn replicated(&self) -> Arc<dyn Replicated> {
+        self.store.clone().unwrap()
+    }
+}
+
 mod as_it_is {
     mainstay_store::conformance_suite!(super::OnServer);
+}
+
+mod replicated {
+    mainstay_store::replication_suite!(super::OnServer, super::OnServer);
 }
 
 /// As above, but a restart is one of the server, which is killed.
@@ -95,10 +117,25 @@ impl Subject for OnKilledServer {
     }
 }
 
+impl ReplicationSubject for OnKilledServer {
+    async fn open_keeping(bytes: u64) -> Self {
+        let server = Server::start_new().await.unwrap();
+        let mut options = server.options("mainstay");
+        options.max_feed_bytes = bytes;
+        let store = Some(open(&options).await);
+        Self { server, store }
+    }
+
+    fn replicated(&self) -> Arc<dyn Replicated> {
+        self.store.clone().unwrap()
+    }
+}
+
 mod killed {
+    use mainstay_store::conformance::replication::{copies, feed, moves, roles};
     use mainstay_store::conformance::{Subject, concurrency, durability, limits, tokens};
 
-    use super::OnKilledServer;
+    use super::{OnKilledServer, OnServer};
 
     /// Those that restart, one after another: each makes a server.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,5 +148,19 @@ mod killed {
         durability::versions_grow_over_restarts(&mut OnKilledServer::open().await).await;
         limits::the_largest_fit(&mut OnKilledServer::open().await).await;
         concurrency::histories_are_strictly_serialisable(&mut OnKilledServer::open().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn copies_and_followers_outlive_a_killed_server() {
+        if !OnKilledServer::is_available().await {
+            return;
+        }
+        let mut unused = OnServer::open().await;
+        feed::followers_and_changes_outlive_restarts(&mut OnKilledServer::open().await, &mut unused).await;
+        roles::roles_outlive_restarts(&mut OnKilledServer::open().await, &mut unused).await;
+        roles::versions_go_on_after_a_promotion(&mut unused, &mut OnKilledServer::open().await).await;
+        copies::what_is_copied_keeps_its_version(&mut unused, &mut OnKilledServer::open().await).await;
+        let (mut source, mut target) = (OnKilledServer::open().await, OnKilledServer::open().await);
+        moves::a_copy_is_resumed_after_restarts(&mut source, &mut target).await;
     }
 }

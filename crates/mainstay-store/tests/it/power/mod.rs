@@ -1,9 +1,9 @@
 //! The power is cut at every moment, and nothing that was acknowledged is lost.
 //!
-//! A process that uses the store runs once under `strace`, which records every write and every sync. From the record, disks
+//! A process that uses a store, and a copy of it, runs once under `strace`, which records every write and every sync. From the record, disks
 //! are built as they could be after a power cut at any moment: what was not synced is lost, torn or out of order. Each is
 //! opened, what was under way is settled by its token, and the history checker judges what clients had been told until
-//! then together with what is found.
+//! then together with what is found. The copy has to become what the store is.
 
 mod disk;
 mod trace;
@@ -36,16 +36,18 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     // The record names folders by where they really are.
     let path = folder.path().canonicalize().unwrap();
     drop(Embedded::open(&crash::store_options(&path)).unwrap());
-    let before = Disk::with_files(&path.join("store"));
+    drop(Embedded::open(&crash::copy::options(&path)).unwrap());
+    let recorded = crash::disk(&path);
+    let before = Disk::with_files(&recorded);
     let operations = record(&path, seed);
     let mut whole = before.clone();
     for operation in operations
         .iter()
-        .filter(|operation| concerns(operation, &path.join("store")))
+        .filter(|operation| concerns(operation, &recorded))
     {
         whole.apply(operation);
     }
-    whole.assert_is_like(&path.join("store"));
+    whole.assert_is_like(&recorded);
 
     let mut rng = SplitMix64::new(seed);
     let mut moments: Vec<usize> = (0..images).map(|_| moment(&operations, &mut rng)).collect();
@@ -58,7 +60,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
         for operation in &operations[done..moment] {
             match operation {
                 Operation::Write { path, bytes, .. } if *path == lab.events => notes.extend_from_slice(bytes),
-                operation if concerns(operation, &lab.store) => disk.apply(operation),
+                operation if concerns(operation, &lab.recorded) => disk.apply(operation),
                 _ => {}
             }
         }
@@ -72,7 +74,7 @@ async fn a_power_cut_loses_nothing_that_was_acknowledged() {
     }
 }
 
-/// A moment right after something was written or synced in the store; those just before a sync are chosen more often.
+/// A moment right after something was written or synced in a store; those just before a sync are chosen more often.
 fn moment(operations: &[Operation], rng: &mut SplitMix64) -> usize {
     let any = 1 + rng.below(operations.len() as u64) as usize;
     let rest = &operations[any - 1..];
@@ -86,7 +88,7 @@ fn moment(operations: &[Operation], rng: &mut SplitMix64) -> usize {
     }
 }
 
-fn concerns(operation: &Operation, store: &Path) -> bool {
+fn concerns(operation: &Operation, folder: &Path) -> bool {
     let path = match operation {
         Operation::Open { path, .. }
         | Operation::Write { path, .. }
@@ -95,13 +97,14 @@ fn concerns(operation: &Operation, store: &Path) -> bool {
         | Operation::Remove { path }
         | Operation::Sync { path } => path,
     };
-    path.starts_with(store)
+    path.starts_with(folder)
 }
 
 /// Where images are built and opened: in memory if possible, since nothing has to last.
 struct Lab {
     folder: tempfile::TempDir,
-    store: PathBuf,
+    /// What the disk holds.
+    recorded: PathBuf,
     events: PathBuf,
 }
 
@@ -115,14 +118,14 @@ impl Lab {
         };
         Self {
             folder: folder.unwrap(),
-            store: recorded.join("store"),
+            recorded: crash::disk(recorded),
             events: crash::events_file(recorded),
         }
     }
 
     async fn check(&self, disk: &Disk, cut: Cut, notes: &[u8], rng: &mut SplitMix64, number: u64) {
         let image = self.folder.path().join(number.to_string());
-        disk.build(cut, rng, &self.store, &image.join("store"));
+        disk.build(cut, rng, &self.recorded, &crash::disk(&image));
         std::fs::write(crash::events_file(&image), notes).unwrap();
         crash::settle_and_check(&image, number).await;
         std::fs::remove_dir_all(&image).unwrap();
