@@ -1,5 +1,6 @@
-//! The control API: status, logs, restart, stop, metrics; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, backup, metrics; for the command line, scrapers and the dashboard.
 
+mod backup;
 mod blocks;
 mod guard;
 mod lines;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use mainstay_backup::Exports;
 use mainstay_base::AppId;
 use mainstay_base::metric::Collect;
 use mainstay_host::Handle;
@@ -43,8 +45,12 @@ pub struct ControlOptions {
     pub hosts: Vec<String>,
     /// Every component that is open, whichever apps may use it.
     pub blocks: Arc<Blocks>,
+    /// Moments of the store, for backups.
+    pub exports: Option<Exports>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
+    /// What else is shown there.
+    pub collectors: Vec<Arc<dyn Collect>>,
 }
 
 /// Serves the control API on `listener`. It accepts and serves on the present tokio runtime, not on the data plane's.
@@ -67,13 +73,14 @@ pub fn serve_control(
         options.metrics.clone(),
     );
     let process = ProcessMetrics::new(&options.system);
-    let collectors = vec![
+    let mut collectors = vec![
         Arc::new(process) as Arc<dyn Collect>,
         Arc::new(options.metrics.clone()),
         Arc::new(options.metrics.caches().clone()),
         host.metrics(),
         mesh.metrics(),
     ];
+    collectors.extend(options.collectors.iter().cloned());
     let control = Control {
         options,
         host,
@@ -136,12 +143,13 @@ impl Control {
                 reply::json(StatusCode::OK, &status)
             }
             "/api/logs" if get => self.logs(request.uri().query()),
+            "/api/backup" if get => backup::answer(self.options.exports.as_ref()).await,
             "/metrics" if get => metrics_answer(&self.collectors).await,
             "/api/stop" if post => {
                 (self.options.shutdown)();
                 accepted()
             }
-            "/api/system" | "/api/status" | "/api/logs" | "/metrics" => not_allowed("GET"),
+            "/api/system" | "/api/status" | "/api/logs" | "/api/backup" | "/metrics" => not_allowed("GET"),
             "/api/stop" => not_allowed("POST"),
             _ => match app {
                 Some(app) if post => self.restart(app),

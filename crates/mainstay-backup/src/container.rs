@@ -1,7 +1,7 @@
 //! A container of a repository, opened.
 
 use crate::error::BackupError;
-use crate::format::{FormatError, Header, Item, Kind, Lock, Reader, Totals};
+use crate::format::{FormatError, Header, Item, Kind, Lock, Reader, Totals, peek};
 use crate::progress::{Phase, Progress, Report};
 use crate::repository::{Download, Place};
 
@@ -100,7 +100,22 @@ pub async fn verify(
     })
 }
 
-/// Reads what a container says about itself, and nothing else of it. The header is checked, what follows is not.
-pub async fn header(place: &Place, lock: &Lock, kind: Kind) -> Result<Header, BackupError> {
-    Container::open(place, lock, kind).await.map(|(_, header)| header)
+/// What a container says about itself. Needs no key, and proves nothing.
+pub async fn describe(place: &Place) -> Result<Header, BackupError> {
+    let wrong = |error| BackupError::Format {
+        place: place.show(),
+        error,
+    };
+    let mut download = place.open().await?;
+    let mut begun = Vec::new();
+    loop {
+        if let Some(header) = peek(&begun).map_err(wrong)? {
+            return Ok(header);
+        }
+        let Some(bytes) = download.next().await? else {
+            let bytes = begun.len() as u64;
+            return Err(wrong(FormatError::Truncated { bytes }));
+        };
+        begun.extend_from_slice(&bytes);
+    }
 }

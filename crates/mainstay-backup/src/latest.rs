@@ -5,9 +5,8 @@ use std::sync::Arc;
 use mainstay_base::rfc3339;
 use mainstay_store::Version;
 
-use crate::container::header;
+use crate::container::describe;
 use crate::error::BackupError;
-use crate::format::{Kind, Lock};
 use crate::repository::{Place, Repository};
 
 /// The end of the name of a backup that was not named otherwise.
@@ -27,12 +26,8 @@ pub fn backup_name(system: &str, now_unix_ms: u64) -> String {
     format!("{system}-{time}{BACKUP_SUFFIX}")
 }
 
-/// The latest backup of a repository that shows no later moment than `until`.
-pub async fn latest(
-    repository: &Arc<dyn Repository>,
-    lock: &Lock,
-    until: Option<Version>,
-) -> Result<Place, BackupError> {
+/// The latest backup of a repository that shows no later moment than `until`, as it says of itself.
+pub async fn latest(repository: &Arc<dyn Repository>, until: Option<Version>) -> Result<Place, BackupError> {
     let mut found: Option<(Version, Place)> = None;
     for object in repository.list().await? {
         if !object.name.ends_with(BACKUP_SUFFIX) {
@@ -42,7 +37,7 @@ pub async fn latest(
             repository: repository.clone(),
             name: object.name,
         };
-        let at = header(&place, lock, Kind::Backup).await?.at;
+        let at = describe(&place).await?.at;
         let is_later = found.as_ref().is_none_or(|(known, _)| at > *known);
         if is_later && until.is_none_or(|until| at <= until) {
             found = Some((at, place));

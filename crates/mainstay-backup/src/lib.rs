@@ -12,6 +12,7 @@
 pub mod archive;
 mod container;
 mod error;
+mod exports;
 pub mod format;
 mod key;
 mod latest;
@@ -23,8 +24,9 @@ mod save;
 pub mod test_server;
 mod wire;
 
-pub use container::{Verified, header, verify};
+pub use container::{Verified, describe, verify};
 pub use error::BackupError;
+pub use exports::{ExportError, Exports, Leaving, PresentStore};
 pub use key::{BackupKey, InvalidKey};
 pub use latest::{BACKUP_SUFFIX, backup_name, latest};
 pub use progress::{Phase, Progress, Report};

@@ -23,10 +23,11 @@ use self::configuration::ConfigurationPlan;
 use self::kinds::Kind;
 use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
+pub(crate) use self::secrets::KEY_FILE as SECRETS_KEY_FILE;
 use self::secrets::SecretPlan;
 use self::settings::Settings;
 use self::state::StatePlan;
-pub(crate) use self::store::StorePlan;
+pub(crate) use self::store::{FOLDER as STORE_FOLDER, StorePlan, open_embedded};
 
 /// Where components live: what is there by default, and whether there is a store to put things into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,8 @@
 //! The `mainstay` command as a library, so that tests and fuzz targets reach what is inside.
 
+mod archive;
 mod assembly;
+mod backup;
 mod check;
 mod cli;
 mod client;
@@ -21,6 +23,7 @@ mod messages;
 mod nofile;
 mod render;
 mod resources;
+mod restore;
 mod run;
 mod runtime;
 mod schema;
@@ -84,6 +87,8 @@ fn perform(command: Command) -> Outcome {
         Command::State(args) => ask(client::state::run(&args)),
         Command::Config(args) => ask(client::config::run(&args)),
         Command::Secret(args) => ask(client::secret::run(&args)),
+        Command::Backup(args) => ask(backup::run(&args)),
+        Command::Restore(args) => ask(restore::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -216,9 +216,8 @@ impl Work {
             self.metrics
                 .waiting(first.version, kept_bytes.unwrap_or_default());
             self.put(collected.commits, collected.up_to).await?;
-        }
-        if collected.up_to > self.place {
             self.store.confirm(&self.name, collected.up_to).await?;
+            // Only what a segment covers counts: the next one begins where this one ends.
             self.place = collected.up_to;
             self.metrics.reached(self.place);
         }

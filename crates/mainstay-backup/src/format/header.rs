@@ -108,6 +108,13 @@ pub(super) fn write(header: &Header) -> Result<Vec<u8>, FormatError> {
     Ok(bytes)
 }
 
+/// What the container says about itself that begins with these bytes; `None` while more are needed.
+///
+/// Needs no key, and proves nothing: whoever could write to the container could have put it there.
+pub fn peek(bytes: &[u8]) -> Result<Option<Header>, FormatError> {
+    Ok(read(bytes)?.map(|(header, _)| header))
+}
+
 /// Reads the header from the beginning of a container, and how many bytes it takes; `None` while more are needed.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<(Header, usize)>, FormatError> {
     let begun = bytes.get(..MAGIC.len()).unwrap_or(bytes);

@@ -23,7 +23,7 @@ mod seal;
 mod writer;
 
 pub use error::FormatError;
-pub use header::{Cipher, Compression, Encryption, FORMAT, Header, Kind};
+pub use header::{Cipher, Compression, Encryption, FORMAT, Header, Kind, peek};
 pub use reader::{Item, Lock, Reader};
 pub(crate) use record::Tally;
 pub use record::{Decoder, File, MAX_FILE_BYTES, Record, Totals, encode};

@@ -5,8 +5,9 @@ use std::time::Duration;
 use mainstay_backup::archive::{ArchiveMetrics, Archiver, ArchiverOptions, segments};
 use mainstay_backup::repository::{Folder, Repository};
 use mainstay_backup::{BackupError, BackupKey, Restore};
+use mainstay_store::embedded::{self, Embedded};
 use mainstay_store::simulated::Simulated;
-use mainstay_store::{SystemWallClock, Version};
+use mainstay_store::{Replicated, SystemWallClock, Version};
 use proptest::prelude::*;
 
 use crate::faulty::Faulty;
@@ -24,7 +25,7 @@ fn options(to: Arc<dyn Repository>, key: Option<&BackupKey>) -> ArchiverOptions 
     }
 }
 
-async fn start(store: &Arc<Simulated>, options: ArchiverOptions) -> (Archiver, Arc<ArchiveMetrics>) {
+async fn start<S: Replicated>(store: &Arc<S>, options: ArchiverOptions) -> (Archiver, Arc<ArchiveMetrics>) {
     let metrics = Arc::new(ArchiveMetrics::default());
     let started = Archiver::start(options, store.clone(), metrics.clone(), Arc::new(SystemWallClock)).await;
     (started.expect("it follows"), metrics)
@@ -259,6 +260,42 @@ async fn the_archive_of_another_store_is_not_mixed_with() {
     until("it is refused", async || failures(&metrics) > 0.0).await;
     archiver.stop().await;
     assert_eq!(archive.list().await.expect("a list"), before);
+}
+
+/// Its versions go on while nothing is changed, which must not look like a change that is missing.
+#[tokio::test]
+async fn an_embedded_store_that_rests_leaves_no_gap() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open =
+        || Arc::new(Embedded::open(&embedded::Options::new(folder.path().join("store"))).expect("a store"));
+    let archive: Arc<dyn Repository> = Arc::new(Folder::new(folder.path().join("archive")));
+    let backup = place(folder.path(), "a.backup");
+    let mut expected = Content::new();
+    for round in 0..4 {
+        let store = open();
+        let (archiver, metrics) = start(&store, options(archive.clone(), None)).await;
+        if round == 0 {
+            back_up(&store, &backup, &plan(None)).await;
+        }
+        for number in 0..3 {
+            let version = put(&*store, &format!("key/{number}"), &round.to_string()).await;
+            until("it is archived", async || metrics.last() >= version).await;
+            // Some rounds without a change.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if round % 2 == 0 {
+            archiver.stop().await;
+        } else {
+            drop(archiver);
+        }
+        expected = content(&*store).await;
+    }
+    let restore = Restore {
+        archive: Some(archive),
+        ..restore(backup, None)
+    };
+    let (found, _) = into_new_store(restore).await.expect("no gap");
+    assert_eq!(found, expected);
 }
 
 #[derive(Clone, Debug)]

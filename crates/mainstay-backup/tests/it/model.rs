@@ -99,7 +99,7 @@ pub fn place(folder: &Path, name: &str) -> Place {
 }
 
 /// Backs a store up.
-pub async fn back_up(store: &Arc<Simulated>, place: &Place, plan: &Plan) -> Verified {
+pub async fn back_up<S: Replicated>(store: &Arc<S>, place: &Place, plan: &Plan) -> Verified {
     let source = Export::begin(store.clone(), "simulated")
         .await
         .expect("a snapshot");

@@ -1,7 +1,6 @@
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use mainstay_backup::format::{FormatError, Kind, Lock, Record};
+use mainstay_backup::format::{Kind, Record};
 use mainstay_backup::repository::{Folder, Place};
 use mainstay_backup::{
     BackupError, BackupKey, Export, Incoming, Outgoing, Source, SourceError, latest, save, verify,
@@ -184,24 +183,10 @@ async fn the_latest_is_found_among_many() {
         );
     }
     let repository = place(folder.path(), "").repository;
-    let name = async |until| {
-        latest(&repository, &Lock::Open, until)
-            .await
-            .map(|place| place.name)
-    };
+    let name = async |until| latest(&repository, until).await.map(|place| place.name);
     assert_eq!(name(None).await.as_deref(), Ok("b.backup"));
     assert_eq!(name(Some(moments[1])).await.as_deref(), Ok("a.backup"));
     assert_eq!(name(Some(moments[0])).await.as_deref(), Ok("c.backup"));
     let none = name(Some(Version::from_u64(1))).await.expect_err("all are later");
     assert!(none.to_string().contains("there is no backup of 1970"), "{none}");
-
-    let key = BackupKey::generate().expect("a key");
-    let refused = latest(&repository, &Lock::Key(key), None)
-        .await
-        .expect_err("they are open");
-    let BackupError::Format { error, .. } = refused else {
-        panic!("{refused}");
-    };
-    assert_eq!(error, FormatError::NotEncrypted);
-    drop(Arc::clone(&repository));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
-use mainstay_store::{Store, Sweeper};
+use mainstay_store::{Replicated, Store, Sweeper};
 
 use super::secrets::Folders;
 use super::{Plan, Planned, StorePlan};
@@ -35,7 +35,7 @@ pub(crate) struct Opened {
     sweepers: Vec<Sweeper>,
     namespace: String,
     // Last, so that it goes when everything else has.
-    store: Option<Arc<dyn Store>>,
+    store: Option<Arc<dyn Replicated>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Opened {
     /// Opens the store and every component on it.
     pub(crate) async fn open(planned: &[Planned], around: Surroundings<'_>) -> Result<Self, Failure> {
         let store = match around.store {
-            Some(plan) => Some(plan.open(around.data_dir).await?),
+            Some(plan) => Some(plan.open_primary(around.data_dir).await?),
             None => None,
         };
         let mut opened = Self {
@@ -99,7 +99,8 @@ impl Opened {
             version: one.version.clone(),
             meter: around.metrics.meter(&one.name, one.kind.name()),
         };
-        let (store, secrets) = (self.store.as_ref(), Secrets(&self.components));
+        let store = self.store.clone().map(|store| store as Arc<dyn Store>);
+        let (store, secrets) = (store.as_ref(), Secrets(&self.components));
         Ok(match &one.plan {
             Plan::Configuration(plan) => {
                 let (store, stored) = plan.open(&one.name, store, &secrets).await?;
@@ -130,6 +131,11 @@ impl Opened {
                 })
             }
         })
+    }
+
+    /// The store itself, for who copies it.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Replicated>> {
+        self.store.clone()
     }
 
     /// What an app may use.

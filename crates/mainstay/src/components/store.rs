@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::Store;
 use mainstay_store::embedded::{self, Embedded};
 use mainstay_store::postgres::{self, Postgres, SchemaName};
+use mainstay_store::{Replicated, Role};
 
 use crate::document::did_you_mean;
 use crate::failure::Failure;
 
 /// The folder of the embedded store in the data directory.
-const FOLDER: &str = "store";
+pub(crate) const FOLDER: &str = "store";
 
 /// How long a database may take to be there: machines that start together are not ready together.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -53,21 +53,53 @@ impl StorePlan {
         Ok(Self::Postgres(Box::new(options)))
     }
 
-    /// Opens it.
-    pub(super) async fn open(&self, data_dir: &Path) -> Result<Arc<dyn Store>, Failure> {
+    /// What a backup calls it.
+    pub(crate) const fn kind(&self) -> &'static str {
         match self {
-            Self::Embedded => {
-                let options = embedded::Options::new(data_dir.join(FOLDER));
-                let opening = tokio::task::spawn_blocking(move || Embedded::open(&options));
-                let store = opening
-                    .await
-                    .map_err(|_| Failure::refused("the store could not be opened"))?
-                    .map_err(|error| Failure::refused(error.to_string()))?;
-                Ok(Arc::new(store))
-            }
+            Self::Embedded => "embedded",
+            Self::Postgres(_) => "postgresql",
+        }
+    }
+
+    /// Whether opening it may find something; a database always may.
+    pub(crate) fn exists_in(&self, data_dir: &Path) -> bool {
+        match self {
+            Self::Embedded => data_dir.join(FOLDER).exists(),
+            Self::Postgres(_) => true,
+        }
+    }
+
+    /// Opens it, whatever its role.
+    pub(crate) async fn open(&self, data_dir: &Path) -> Result<Arc<dyn Replicated>, Failure> {
+        match self {
+            Self::Embedded => Ok(open_embedded(&data_dir.join(FOLDER)).await?),
             Self::Postgres(options) => Ok(Arc::new(connect(options).await?)),
         }
     }
+
+    /// Opens it to run on it, which a copy that is not finished is not good for.
+    pub(super) async fn open_primary(&self, data_dir: &Path) -> Result<Arc<dyn Replicated>, Failure> {
+        let store = self.open(data_dir).await?;
+        match store.role().await {
+            Ok(Role::Primary) => Ok(store),
+            Ok(Role::Replica) => Err(Failure::refused(
+                "the store is a copy that is not finished, or was moved elsewhere: finish what was begun, or put a backup in \
+                 its place with `mainstay restore --force`",
+            )),
+            Err(error) => Err(Failure::refused(format!("the store cannot be read: {error}"))),
+        }
+    }
+}
+
+/// Opens the embedded store in a folder, or makes it.
+pub(crate) async fn open_embedded(folder: &Path) -> Result<Arc<Embedded>, Failure> {
+    let options = embedded::Options::new(folder);
+    let opening = tokio::task::spawn_blocking(move || Embedded::open(&options));
+    let store = opening
+        .await
+        .map_err(|_| Failure::refused("the store could not be opened"))?
+        .map_err(|error| Failure::refused(error.to_string()))?;
+    Ok(Arc::new(store))
 }
 
 async fn connect(options: &postgres::Options) -> Result<Postgres, Failure> {

@@ -1,5 +1,6 @@
 //! From the file to the model: fills in defaults, completes variables, reads env files.
 
+mod archive;
 mod cache;
 mod supervision;
 
@@ -77,6 +78,7 @@ pub(crate) fn build(
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
     Manifest {
         store: builder.store(&name),
+        archive: builder.archive(),
         components: components::plan(resources.components, Home::System, diagnostics),
         name,
         dir: dir.to_path_buf(),

@@ -10,6 +10,7 @@ use mainstay_host::AppSpec;
 use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
 
+use crate::archive::ArchivePlan;
 use crate::components::{Planned, StorePlan};
 use crate::diagnostic::{Diagnostics, Place};
 use crate::resources::Resiliency;
@@ -29,6 +30,8 @@ pub(crate) struct Manifest {
     pub(crate) externals: Vec<External>,
     /// Where everything durable lies.
     pub(crate) store: StorePlan,
+    /// Where changes of the store are archived.
+    pub(crate) archive: Option<ArchivePlan>,
     /// What apps may use besides each other: of Dapr Components, and what is there without them.
     pub(crate) components: Vec<Planned>,
     /// What Dapr Resiliency resources say.

@@ -11,11 +11,14 @@ use mainstay_api::{
     AppMetadata, AppServerOptions, AppToken, Blocks, CallCaches, ControlOptions, IngressOptions, Limits,
     Metrics, Ready, Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
 };
+use mainstay_backup::Exports;
+use mainstay_backup::archive::{ArchiveMetrics, Archiver};
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
 use tokio::task::JoinHandle;
 
+use crate::archive;
 use crate::assembly;
 use crate::clock;
 use crate::components::{self, Opened, Surroundings};
@@ -56,6 +59,7 @@ pub(crate) struct Running {
     control: Server,
     traffic: JoinHandle<()>,
     caches: Caches,
+    archiver: Option<Archiver>,
     components: Opened,
     _lease: Lease,
 }
@@ -108,6 +112,7 @@ impl Running {
                 apps.push(open_api(api, app, manifest, parts, (&metrics, &host, &mesh))?);
             }
         }
+        let (archiver, archive_metrics) = start_archive(manifest, &components).await?;
         let options = ControlOptions {
             token: AppToken::new(&token),
             limits: Limits::default(),
@@ -115,7 +120,9 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
+            exports: exports(manifest, &components),
             metrics,
+            collectors: vec![archive_metrics],
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
             .map_err(|error| unserved(&error))?;
@@ -139,6 +146,7 @@ impl Running {
             control,
             traffic,
             caches,
+            archiver,
             components,
             _lease: lease,
         })
@@ -158,6 +166,9 @@ impl Running {
         self.control.stop(LAST_REQUESTS).await;
         self.caches.close().await;
         self.mesh.stop(LAST_SPANS).await;
+        if let Some(archiver) = self.archiver {
+            archiver.stop().await;
+        }
         self.components.close().await;
     }
 }
@@ -228,6 +239,34 @@ async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) 
         metrics,
     };
     Opened::open(&manifest.components, around).await
+}
+
+/// What backups of the running system read.
+fn exports(manifest: &Manifest, components: &Opened) -> Option<Exports> {
+    let (store, kind) = (components.store()?, manifest.store.kind());
+    Some(Exports::new(move || (Arc::clone(&store), kind)))
+}
+
+/// Begins the archive, before any app changes anything.
+async fn start_archive(
+    manifest: &Manifest,
+    components: &Opened,
+) -> Result<(Option<Archiver>, Arc<ArchiveMetrics>), Failure> {
+    let metrics = Arc::new(ArchiveMetrics::default());
+    let archiver = match components.store() {
+        None => None,
+        Some(store) => {
+            let store = (store, manifest.store.kind());
+            archive::start(
+                manifest.archive.as_ref(),
+                &manifest.name,
+                store,
+                Arc::clone(&metrics),
+            )
+            .await?
+        }
+    };
+    Ok((archiver, metrics))
 }
 
 fn start_mesh(traces: Option<TraceExport>) -> Result<Mesh, Failure> {

@@ -122,8 +122,18 @@ impl System {
 
     /// Kills Mainstay as a power cut would, and starts it again on the same data.
     pub async fn kill_and_start_again(&mut self) {
+        self.kill().await;
+        self.start_again().await;
+    }
+
+    /// Kills Mainstay as a power cut would.
+    pub async fn kill(&self) {
         self.process.signal(Signal::KILL);
         self.process.wait().await;
+    }
+
+    /// Starts it again on the same data, after it has ended.
+    pub async fn start_again(&mut self) {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         self.process = Process::start(&mut command(&arguments, &self.env));
         let pid = self.process.pid();
