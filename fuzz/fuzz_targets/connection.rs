@@ -1,7 +1,7 @@
-//! A connection string of `state.postgresql`.
+//! A connection string of a component on PostgreSQL.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &str| mainstay_state::fuzzing::connection(input));
+fuzz_target!(|input: &str| mainstay_postgres::fuzzing::connection(input));

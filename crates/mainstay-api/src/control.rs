@@ -5,6 +5,7 @@ mod blocks;
 mod guard;
 mod lines;
 mod logs;
+mod migration;
 mod process;
 mod prometheus;
 mod status;
@@ -47,6 +48,8 @@ pub struct ControlOptions {
     pub blocks: Arc<Blocks>,
     /// Moments of the store, for backups.
     pub exports: Option<Exports>,
+    /// Moves what is stored to another store; absent where there is no store.
+    pub migration: Option<mainstay_migrate::Handle>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
     /// What else is shown there.
@@ -116,6 +119,9 @@ impl Handler for Control {
             self.refuse(Refusal::Unauthorized);
             return unauthorized();
         }
+        if request.uri().path().starts_with(migration::PATH) {
+            return self.migration(request.map(Body::from)).await;
+        }
         match blocks::Asked::of(&request) {
             Some(asked) => self.blocks(asked, request.map(Body::from)).await,
             None => self.answer(&request).await,
@@ -154,13 +160,15 @@ impl Control {
             _ => match app {
                 Some(app) if post => self.restart(app),
                 Some(_) => not_allowed("POST"),
-                None => {
-                    self.refuse(Refusal::NoRoute);
-                    let message = format!("the control API has no `{path}`");
-                    reply::problem(StatusCode::NOT_FOUND, "ERR_NOT_FOUND", message)
-                }
+                None => self.no_route(path),
             },
         }
+    }
+
+    fn no_route(&self, path: &str) -> Response<Body> {
+        self.refuse(Refusal::NoRoute);
+        let message = format!("the control API has no `{path}`");
+        reply::problem(StatusCode::NOT_FOUND, "ERR_NOT_FOUND", message)
     }
 
     fn restart(&self, name: &str) -> Response<Body> {

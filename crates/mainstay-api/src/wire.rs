@@ -5,6 +5,7 @@
 
 mod blocks;
 mod log;
+mod migration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,8 @@ pub use self::blocks::{
     Component, Components, ConfigChange, ConfigChanged, ConfigContent, ConfigItem, ConfigRecord,
     SecretChanged, SecretItem, SecretName, SecretsRewrapped, StateChange, StateItem, StateKey, StateValue,
 };
+
+pub use self::migration::{Migration, MigrationBegin};
 
 #[cfg(test)]
 mod tests;

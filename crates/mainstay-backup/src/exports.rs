@@ -9,8 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::wire::{Export, Outgoing, SourceError};
 
-/// The store that is used at a time, and what the header of a backup calls it.
-pub type PresentStore = dyn Fn() -> (Arc<dyn Replicated>, &'static str) + Send + Sync;
+/// The store that is used at a time: it may be moved to another one.
+pub type PresentStore = dyn Fn() -> Arc<dyn Replicated> + Send + Sync;
 
 /// Gives moments of a store, one at a time: each costs the store memory for as long as it is read. Clones are the same.
 #[derive(Clone)]
@@ -38,9 +38,9 @@ pub enum ExportError {
 
 impl Exports {
     /// Moments of the store that `present` gives.
-    pub fn new(present: impl Fn() -> (Arc<dyn Replicated>, &'static str) + Send + Sync + 'static) -> Self {
+    pub fn new(present: Arc<PresentStore>) -> Self {
         Self {
-            present: Arc::new(present),
+            present,
             permits: Arc::new(Semaphore::new(1)),
         }
     }
@@ -49,8 +49,7 @@ impl Exports {
     pub async fn begin(&self) -> Result<Leaving, ExportError> {
         let permit = self.permits.clone().try_acquire_owned();
         let permit = permit.map_err(|_| ExportError::Busy)?;
-        let (store, kind) = (self.present)();
-        let export = Export::begin(store, kind).await?;
+        let export = Export::begin((self.present)()).await?;
         Ok(Leaving {
             outgoing: Outgoing::new(export),
             _permit: permit,

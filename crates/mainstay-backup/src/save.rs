@@ -32,13 +32,12 @@ impl Plan {
         self.key.clone().map_or(Lock::Open, Lock::Key)
     }
 
-    pub(crate) fn header(&self, kind: Kind, store: &str, (after, at): (Version, Version)) -> Header {
+    pub(crate) fn header(&self, kind: Kind, (after, at): (Version, Version)) -> Header {
         Header {
             kind,
             system: self.system.clone(),
             created_unix_ms: self.created_unix_ms,
             mainstay: self.mainstay.clone(),
-            store: store.to_owned(),
             after,
             at,
             compression: Compression::Zstd,
@@ -107,7 +106,7 @@ async fn write(
     upload: &mut dyn Upload,
     report: Report<'_>,
 ) -> Result<Totals, BackupError> {
-    let header = plan.header(Kind::Backup, source.store(), (Version::ZERO, source.at()));
+    let header = plan.header(Kind::Backup, (Version::ZERO, source.at()));
     let mut writer = plan.writer(header)?;
     let mut progress = Progress::new(Phase::Writing);
     let files = plan.files.iter().cloned().map(Record::File).collect();
@@ -138,11 +137,10 @@ async fn send(bytes: Vec<u8>, upload: &mut dyn Upload, progress: &mut Progress) 
 /// A segment of an archive, in memory.
 pub(crate) fn segment(
     plan: &Plan,
-    store: &str,
     between: (Version, Version),
     commits: Vec<mainstay_store::Committed>,
 ) -> Result<Bytes, BackupError> {
-    let mut writer = plan.writer(plan.header(Kind::Segment, store, between))?;
+    let mut writer = plan.writer(plan.header(Kind::Segment, between))?;
     for commit in commits {
         writer
             .push(&Record::Commit(commit))

@@ -15,9 +15,6 @@ pub trait Source: Send {
     /// The version of the store that it shows.
     fn at(&self) -> Version;
 
-    /// What kind of store it is, as the header names it.
-    fn store(&self) -> &str;
-
     /// The next entries and tokens; `None` after the last. Not cancel safe.
     fn next(&mut self) -> impl Future<Output = Result<Option<Vec<Record>>, SourceError>> + Send;
 }
@@ -32,7 +29,6 @@ pub struct SourceError(pub String);
 /// It holds a snapshot, which costs the store memory: read it to its end without rest, or drop it.
 pub struct Export {
     store: Arc<dyn Replicated>,
-    kind: &'static str,
     snapshot: Box<dyn Snapshot>,
     stage: Stage,
 }
@@ -47,12 +43,11 @@ enum Stage {
 }
 
 impl Export {
-    /// Takes the moment. `kind` is what the header calls the store.
-    pub async fn begin(store: Arc<dyn Replicated>, kind: &'static str) -> Result<Self, SourceError> {
+    /// Takes the moment.
+    pub async fn begin(store: Arc<dyn Replicated>) -> Result<Self, SourceError> {
         let snapshot = store.snapshot().await?;
         Ok(Self {
             store,
-            kind,
             snapshot,
             stage: Stage::Tokens(None),
         })
@@ -82,10 +77,6 @@ impl Export {
 impl Source for Export {
     fn at(&self) -> Version {
         self.snapshot.version()
-    }
-
-    fn store(&self) -> &str {
-        self.kind
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Record>>, SourceError> {
@@ -148,8 +139,8 @@ impl<S: Source> Outgoing<S> {
         match self.stage {
             Sending::Begin => {
                 self.stage = Sending::Records;
-                let (at, store) = (self.source.at(), self.source.store().to_owned());
-                encode(&Record::Begin { at, store }, &mut bytes);
+                let at = self.source.at();
+                encode(&Record::Begin { at }, &mut bytes);
             }
             Sending::Records => match self.source.next().await {
                 Ok(Some(records)) => {
@@ -177,7 +168,7 @@ impl<S: Source> Outgoing<S> {
 pub struct Incoming {
     decoder: Decoder,
     tally: Tally,
-    begin: Option<(Version, String)>,
+    begin: Option<Version>,
     waiting: VecDeque<Record>,
     is_complete: bool,
 }
@@ -194,9 +185,9 @@ impl Incoming {
         }
     }
 
-    /// The version of the store and its kind, once they have come.
-    pub fn begin(&self) -> Option<(Version, &str)> {
-        self.begin.as_ref().map(|(at, store)| (*at, store.as_str()))
+    /// The version of the store, once it has come.
+    pub const fn begin(&self) -> Option<Version> {
+        self.begin
     }
 
     /// Whether the totals have come and were right: what comes to an end without them is incomplete.
@@ -213,7 +204,7 @@ impl Incoming {
                 _ if self.is_complete => {
                     return Err(SourceError("the system sent something after the end".to_owned()));
                 }
-                Record::Begin { at, store } if self.begin.is_none() => self.begin = Some((at, store)),
+                Record::Begin { at } if self.begin.is_none() => self.begin = Some(at),
                 Record::Failed(reason) => return Err(SourceError(reason)),
                 Record::End(totals) if totals == self.tally.totals() => self.is_complete = true,
                 Record::Entry(_) | Record::Token(..) if self.begin.is_some() => {

@@ -90,7 +90,7 @@ impl Listener {
     }
 
     /// Waits until keys may have changed. Cancel safe.
-    pub(crate) async fn touched(&self) -> Touched {
+    pub(crate) async fn heard(&self) -> Touched {
         self.pending.take().await
     }
 }

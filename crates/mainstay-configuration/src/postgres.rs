@@ -16,7 +16,7 @@ use crate::error::ConfigurationError;
 use crate::limits::MAX_ITEMS;
 use crate::listener::{Listener, Touched, reconnect};
 use crate::port::{ConfigurationStore, Item, Items, Metadata, check_keys};
-use crate::subscription::{Source, Subscription};
+use crate::subscription::Subscription;
 
 /// Longest name of a table, and of its schema, in bytes.
 const MAX_NAME_BYTES: usize = 63;
@@ -132,11 +132,7 @@ impl OnPostgres {
                 });
             }
         });
-        let source = Follower {
-            component: self.clone(),
-            listener,
-        };
-        Subscription::new(Box::new(source), keys).await
+        Subscription::new(self.clone(), listener, keys).await
     }
 }
 
@@ -151,22 +147,6 @@ impl ConfigurationStore for OnPostgres {
         metadata: &'a Metadata,
     ) -> Reply<'a, Result<Subscription, ConfigurationError>> {
         Reply::waiting(self.follow(keys, metadata))
-    }
-}
-
-#[derive(Debug)]
-struct Follower {
-    component: OnPostgres,
-    listener: Listener,
-}
-
-impl Source for Follower {
-    fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
-        Reply::waiting(async { Ok(self.listener.touched().await) })
-    }
-
-    fn read<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>> {
-        Reply::waiting(self.component.read(keys))
     }
 }
 

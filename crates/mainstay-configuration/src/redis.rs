@@ -3,7 +3,6 @@
 //! A setting is a key whose value is `value||version`; without `||` there is no version. Redis tells of changes by keyspace
 //! notifications, which it has to be told to send.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use mainstay_redis::redis::cmd;
@@ -14,13 +13,10 @@ use crate::error::ConfigurationError;
 use crate::limits::{MAX_ITEMS, MAX_KEYS};
 use crate::listener::{Listener, Touched, reconnect};
 use crate::port::{ConfigurationStore, Item, Items, Metadata, check_keys};
-use crate::subscription::{Source, Subscription};
+use crate::subscription::Subscription;
 
 /// Between a value and its version.
 const SEPARATOR: &str = "||";
-
-/// Redis' setting for which notifications it sends.
-const NOTIFICATIONS: &str = "notify-keyspace-events";
 
 /// How often to look without having been told: in case somebody has changed that setting, or it may not be changed.
 const RECONCILIATION: Duration = Duration::from_secs(60);
@@ -101,11 +97,7 @@ impl OnRedis {
                 });
             }
         });
-        let source = Follower {
-            component: self.clone(),
-            listener,
-        };
-        Subscription::new(Box::new(source), keys).await
+        Subscription::new(self.clone(), listener, keys).await
     }
 }
 
@@ -123,22 +115,6 @@ impl ConfigurationStore for OnRedis {
     }
 }
 
-#[derive(Debug)]
-struct Follower {
-    component: OnRedis,
-    listener: Listener,
-}
-
-impl Source for Follower {
-    fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
-        Reply::waiting(async { Ok(self.listener.touched().await) })
-    }
-
-    fn read<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>> {
-        Reply::waiting(self.component.read(keys))
-    }
-}
-
 /// Where Redis tells of some keys, or of all.
 #[derive(Debug)]
 struct Channels {
@@ -149,13 +125,19 @@ struct Channels {
 
 impl Channels {
     fn new(redis: &Redis, keys: &[String]) -> Self {
-        let prefix = format!("__keyspace@{}__:", redis.options().database);
+        let prefix = redis.channel_of_key("");
         let channels = keys.iter().map(|key| format!("{prefix}{key}")).collect();
         Self { prefix, channels }
     }
 
     async fn listen(&self, redis: &Redis) -> Result<Messages, RedisError> {
-        enable(redis).await?;
+        match redis.tell_of_keys().await {
+            Err(RedisError::Refused(reason)) => {
+                let seconds = RECONCILIATION.as_secs();
+                tracing::warn!("{reason}: changes of configuration are noticed every {seconds} s");
+            }
+            told => told?,
+        }
         let all = format!("{}*", self.prefix);
         let topics = match self.channels.as_slice() {
             [] => Topics::Pattern(&all),
@@ -168,33 +150,6 @@ impl Channels {
         channel
             .strip_prefix(&self.prefix)
             .map_or(Touched::Anything, Touched::key)
-    }
-}
-
-/// Tells Redis to send notifications, those that others need included.
-async fn enable(redis: &Redis) -> Result<(), RedisError> {
-    let told = async {
-        let mut settings: HashMap<String, String> =
-            redis.run(cmd("CONFIG").arg("GET").arg(NOTIFICATIONS)).await?;
-        let present = settings.remove(NOTIFICATIONS).unwrap_or_default();
-        if present.contains('K') && present.contains('A') {
-            return Ok(());
-        }
-        let wanted = format!("{present}KA");
-        redis
-            .run(cmd("CONFIG").arg("SET").arg(NOTIFICATIONS).arg(wanted))
-            .await
-    };
-    match told.await {
-        Err(RedisError::Refused(reason)) => {
-            let seconds = RECONCILIATION.as_secs();
-            tracing::warn!(
-                %reason,
-                "{NOTIFICATIONS} cannot be set: unless it is KA, changes of configuration are noticed every {seconds} s"
-            );
-            Ok(())
-        }
-        other => other,
     }
 }
 

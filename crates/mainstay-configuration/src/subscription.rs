@@ -2,29 +2,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
-use mainstay_store::Reply;
+use mainstay_store::{Reply, Watch};
 
 use crate::error::ConfigurationError;
-use crate::listener::Touched;
-use crate::port::{Item, Items};
+use crate::listener::{Listener, Touched};
+use crate::port::{ConfigurationStore, Item, Items};
 
 /// What has changed, by key; `None` where the key was deleted.
 pub type Changes = BTreeMap<String, Option<Item>>;
 
-/// Where changes come from: says when keys may have changed, and what they hold.
+/// Says when keys may have changed.
 pub(crate) trait Source: Send + Sync + fmt::Debug {
     /// Waits until keys may have changed since the source was made or this last returned. Cancel safe: what was not returned
     /// is returned by the next call.
     fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>>;
+}
 
-    /// What these keys hold; all of them when there are none.
-    fn read<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>>;
+/// Any key of the store.
+impl Source for Watch {
+    fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
+        Reply::waiting(async {
+            let changed = self.changed().await;
+            changed
+                .map(|_| Touched::Anything)
+                .map_err(|_| ConfigurationError::Closed)
+        })
+    }
+}
+
+/// What an engine told.
+impl Source for Listener {
+    fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
+        Reply::waiting(async { Ok(self.heard().await) })
+    }
 }
 
 /// Tells of changes. Dropping it ends it.
 #[derive(Debug)]
 pub struct Subscription {
+    component: Arc<dyn ConfigurationStore>,
     source: Box<dyn Source>,
     /// Which are asked for; all of them when empty.
     keys: Vec<String>,
@@ -34,11 +52,16 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Tells of changes from now on. The source must watch already, so that none is missed.
-    pub(crate) async fn new(source: Box<dyn Source>, keys: Vec<String>) -> Result<Self, ConfigurationError> {
-        let seen = source.read(&keys).await?;
+    /// Tells of changes of the component's keys from now on. The source must watch already, so that none is missed.
+    pub(crate) async fn new(
+        component: impl ConfigurationStore,
+        source: impl Source + 'static,
+        keys: Vec<String>,
+    ) -> Result<Self, ConfigurationError> {
+        let seen = component.get(&keys).await?;
         Ok(Self {
-            source,
+            component: Arc::new(component),
+            source: Box::new(source),
             keys,
             seen,
             due: None,
@@ -66,7 +89,7 @@ impl Subscription {
             let changes = if nothing {
                 Changes::new()
             } else {
-                let items = self.source.read(&asked).await?;
+                let items = self.component.get(&asked).await?;
                 replace(&mut self.seen, &asked, items)
             };
             self.due = None;
@@ -113,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::port::Metadata;
 
     fn items(values: &[(&str, &str)]) -> Items {
         let item = |value: &str| Item {
@@ -144,34 +168,44 @@ mod tests {
         assert_eq!(replace(&mut seen, &[], after).len(), 1);
     }
 
-    /// A source whose items are those that were put there, and which names what it touched.
+    /// Names what it touched.
     #[derive(Debug)]
-    struct Script {
-        touched: Vec<Touched>,
-        reads: std::sync::Mutex<Vec<Result<Items, ConfigurationError>>>,
-    }
+    struct Script(Vec<Touched>);
+
+    /// A component that reads what was put there, the last one first.
+    #[derive(Debug)]
+    struct Reads(std::sync::Mutex<Vec<Result<Items, ConfigurationError>>>);
 
     impl Source for Script {
         fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
-            match self.touched.pop() {
+            match self.0.pop() {
                 Some(touched) => Reply::ready(Ok(touched)),
                 None => Reply::ready(Err(ConfigurationError::Closed)),
             }
         }
+    }
 
-        fn read<'a>(&'a self, _: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>> {
-            Reply::ready(self.reads.lock().unwrap().pop().unwrap())
+    impl ConfigurationStore for Reads {
+        fn get<'a>(&'a self, _: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>> {
+            Reply::ready(self.0.lock().unwrap().pop().unwrap())
+        }
+
+        fn subscribe<'a>(
+            &'a self,
+            _: Vec<String>,
+            _: &'a Metadata,
+        ) -> Reply<'a, Result<Subscription, ConfigurationError>> {
+            Reply::ready(Err(ConfigurationError::Closed))
         }
     }
 
     #[tokio::test]
     async fn what_could_not_be_read_is_read_again() {
         let failure = ConfigurationError::TooManyItems;
-        let source = Script {
-            touched: vec![Touched::Keys(BTreeSet::from(["a".to_owned()]))],
-            reads: vec![Ok(items(&[("a", "1")])), Err(failure.clone()), Ok(Items::new())].into(),
-        };
-        let mut subscription = Subscription::new(Box::new(source), Vec::new()).await.unwrap();
+        let source = Script(vec![Touched::Keys(BTreeSet::from(["a".to_owned()]))]);
+        let reads = vec![Ok(items(&[("a", "1")])), Err(failure.clone()), Ok(Items::new())];
+        let subscription = Subscription::new(Reads(reads.into()), source, Vec::new());
+        let mut subscription = subscription.await.unwrap();
         assert_eq!(subscription.changed().await, Err(failure));
         assert_eq!(subscription.changed().await.unwrap().len(), 1);
         assert_eq!(subscription.changed().await, Err(ConfigurationError::Closed));
@@ -179,12 +213,10 @@ mod tests {
 
     #[tokio::test]
     async fn keys_of_others_are_not_read() {
-        let source = Script {
-            touched: vec![Touched::Keys(BTreeSet::from(["other".to_owned()]))],
-            reads: vec![Ok(Items::new())].into(),
-        };
-        let keys = vec!["mine".to_owned()];
-        let mut subscription = Subscription::new(Box::new(source), keys).await.unwrap();
+        let source = Script(vec![Touched::Keys(BTreeSet::from(["other".to_owned()]))]);
+        let reads = Reads(vec![Ok(Items::new())].into());
+        let subscription = Subscription::new(reads, source, vec!["mine".to_owned()]);
+        let mut subscription = subscription.await.unwrap();
         assert_eq!(subscription.changed().await, Err(ConfigurationError::Closed));
     }
 

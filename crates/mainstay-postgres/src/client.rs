@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,8 @@ struct Shared {
     session: Mutex<Option<Arc<Session>>>,
 }
 
-/// A connection. It is closed when this is dropped.
-struct Session {
+/// A connection, on which its client sends statements. It is closed when this is dropped.
+pub struct Session {
     client: Client,
     driver: JoinHandle<()>,
 }
@@ -48,17 +49,23 @@ pub(crate) struct Tls(Rustls);
 pub(crate) type Stream = Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
 
 impl Postgres {
+    /// Does not connect yet.
+    pub fn new(options: Options) -> Result<Self, PostgresError> {
+        let tls = Tls::new(&options)?;
+        let shared = Shared {
+            options,
+            tls,
+            session: Mutex::default(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
     /// Connects and logs in. Cancel safe.
     pub async fn connect(options: Options) -> Result<Self, PostgresError> {
-        let tls = Tls::new(&options)?;
-        let postgres = Self {
-            shared: Arc::new(Shared {
-                options,
-                tls,
-                session: Mutex::default(),
-            }),
-        };
-        postgres.session().await?;
+        let postgres = Self::new(options)?;
+        postgres.shared_session().await?;
         Ok(postgres)
     }
 
@@ -68,7 +75,7 @@ impl Postgres {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PostgresError> {
-        let session = self.session().await?;
+        let session = self.shared_session().await?;
         let rows = async { Ok(session.client.query(statement, parameters).await?) };
         let answered = self.within(rows, PostgresError::UnknownOutcome).await;
         if matches!(answered, Err(PostgresError::UnknownOutcome(_))) {
@@ -82,6 +89,17 @@ impl Postgres {
         &self.shared.options
     }
 
+    /// A connection of one's own, for transactions and the like. Nothing bounds how long its statements take. Cancel safe.
+    pub async fn session(&self) -> Result<Session, PostgresError> {
+        let (client, stream) = self.open().await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = stream.await {
+                tracing::debug!(error = %describe(&error), "a connection to PostgreSQL ended");
+            }
+        });
+        Ok(Session { client, driver })
+    }
+
     /// A connection that somebody else drives. Cancel safe.
     pub(crate) async fn open(&self) -> Result<(Client, Stream), PostgresError> {
         let mut server = self.shared.options.server.clone();
@@ -89,7 +107,8 @@ impl Postgres {
             .application_name("mainstay")
             .keepalives_idle(KEEPALIVE)
             .keepalives_interval(KEEPALIVE / 3)
-            .keepalives_retries(3);
+            .keepalives_retries(3)
+            .tcp_user_timeout(self.shared.options.timeout);
         let connecting = async {
             let connected = server.connect(self.shared.tls.clone()).await;
             // Nothing is asked for before there is a connection.
@@ -112,18 +131,12 @@ impl Postgres {
     }
 
     /// The connection, made anew when it has ended. Others who want it wait for the same one.
-    async fn session(&self) -> Result<Arc<Session>, PostgresError> {
+    async fn shared_session(&self) -> Result<Arc<Session>, PostgresError> {
         let mut present = self.shared.session.lock().await;
-        if let Some(session) = present.as_ref().filter(|session| !session.client.is_closed()) {
+        if let Some(session) = present.as_ref().filter(|session| !session.is_closed()) {
             return Ok(session.clone());
         }
-        let (client, stream) = self.open().await?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = stream.await {
-                tracing::debug!(error = %describe(&error), "a connection to PostgreSQL ended");
-            }
-        });
-        let session = Arc::new(Session { client, driver });
+        let session = Arc::new(self.session().await?);
         *present = Some(session.clone());
         Ok(session)
     }
@@ -137,6 +150,29 @@ impl Postgres {
         {
             *present = None;
         }
+    }
+}
+
+impl Deref for Session {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl DerefMut for Session {
+    fn deref_mut(&mut self) -> &mut Client {
+        &mut self.client
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,10 @@ pub(crate) struct ConnectionString {
     parameters: Vec<(String, String)>,
 }
 
-/// Words of Dapr's driver (pgx) that say how it pools and prepares; what they are about does not exist here.
+/// How many connections a pool has at most; the other words about pools mean nothing here.
+const POOL_SIZE: &str = "pool_max_conns";
+
+/// Words of Dapr's driver (pgx) that say how it prepares; what they are about does not exist here.
 const IGNORED: [&str; 4] = [
     "default_query_exec_mode",
     "description_cache_capacity",
@@ -26,7 +29,8 @@ impl ConnectionString {
         let parameters = parameters.ok_or(InvalidOptions::ConnectionString)?;
         let known = parameters
             .into_iter()
-            .filter(|(name, _)| !name.starts_with("pool_") && !IGNORED.contains(&name.as_str()));
+            .filter(|(name, _)| name == POOL_SIZE || !name.starts_with("pool_"))
+            .filter(|(name, _)| !IGNORED.contains(&name.as_str()));
         let renamed = known.map(|(name, value)| match name.as_str() {
             "database" => ("dbname".to_owned(), value),
             _ => (name, value),
@@ -167,7 +171,8 @@ mod tests {
                 ("host", "localhost"),
                 ("user", "ada"),
                 ("password", r"it's a \ b"),
-                ("dbname", "shop")
+                ("dbname", "shop"),
+                ("pool_max_conns", "4")
             ])
         );
         for wrong in ["host", "host='x", "host=x user"] {

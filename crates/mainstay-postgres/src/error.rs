@@ -18,6 +18,9 @@ pub enum PostgresError {
     /// It has no room. Nothing was changed.
     #[error("PostgreSQL has no room: {0}")]
     Full(Arc<str>),
+    /// A part of what it keeps is damaged. Nothing was changed.
+    #[error("PostgreSQL has met damaged data: {0}")]
+    Damaged(Arc<str>),
     /// It refuses: who is asking, or what is asked. Nothing was changed.
     #[error("PostgreSQL refuses: {0}")]
     Refused(Arc<str>),
@@ -32,7 +35,7 @@ impl PostgresError {
         match self {
             Self::Unavailable(_) | Self::UnknownOutcome(_) => ErrorKind::Unavailable,
             Self::Full(_) => ErrorKind::Overloaded,
-            Self::Refused(_) => ErrorKind::Internal,
+            Self::Refused(_) | Self::Damaged(_) => ErrorKind::Internal,
             Self::Certificates(_) => ErrorKind::InvalidArgument,
         }
     }
@@ -47,7 +50,7 @@ impl PostgresError {
         match self {
             Self::Unavailable(_) | Self::Full(_) => Retryability::Always,
             Self::UnknownOutcome(_) => Retryability::IfIdempotent,
-            Self::Refused(_) | Self::Certificates(_) => Retryability::Never,
+            Self::Refused(_) | Self::Damaged(_) | Self::Certificates(_) => Retryability::Never,
         }
     }
 }
@@ -55,28 +58,43 @@ impl PostgresError {
 impl From<tokio_postgres::Error> for PostgresError {
     fn from(error: tokio_postgres::Error) -> Self {
         let reason = describe(&error);
-        match error.code() {
-            None => Self::UnknownOutcome(reason),
-            Some(code) if starting_or_stopping(code) => Self::Unavailable(reason),
-            Some(code) if code.code().starts_with("53") => Self::Full(reason),
-            Some(_) => Self::Refused(reason),
+        let Some(code) = error.code() else {
+            return Self::UnknownOutcome(reason);
+        };
+        let is_of = |codes: &[SqlState]| codes.contains(code);
+        if is_of(&UNSURE) {
+            Self::UnknownOutcome(reason)
+        } else if is_of(&PASSING) {
+            Self::Unavailable(reason)
+        } else if is_of(&[SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED]) {
+            Self::Damaged(reason)
+        } else if code.code().starts_with("53") {
+            Self::Full(reason)
+        } else {
+            Self::Refused(reason)
         }
     }
 }
 
-/// The server said so, and did nothing.
-fn starting_or_stopping(code: &SqlState) -> bool {
-    [
-        &SqlState::ADMIN_SHUTDOWN,
-        &SqlState::CRASH_SHUTDOWN,
-        &SqlState::CANNOT_CONNECT_NOW,
-        &SqlState::TOO_MANY_CONNECTIONS,
-    ]
-    .contains(&code)
-}
+/// The server was told to stop, which can be between its commit and its answer, or cannot tell itself.
+const UNSURE: [SqlState; 4] = [
+    SqlState::ADMIN_SHUTDOWN,
+    SqlState::CRASH_SHUTDOWN,
+    SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN,
+    SqlState::TRANSACTION_RESOLUTION_UNKNOWN,
+];
+
+/// It did nothing, and may do it later: it starts, has enough to do, waits for others too long, or is a replica for now.
+const PASSING: [SqlState; 5] = [
+    SqlState::CANNOT_CONNECT_NOW,
+    SqlState::TOO_MANY_CONNECTIONS,
+    SqlState::QUERY_CANCELED,
+    SqlState::LOCK_NOT_AVAILABLE,
+    SqlState::READ_ONLY_SQL_TRANSACTION,
+];
 
 /// The error with its cause: the outer one alone says little.
-pub(crate) fn describe(error: &tokio_postgres::Error) -> Arc<str> {
+pub fn describe(error: &tokio_postgres::Error) -> Arc<str> {
     match (error.as_db_error(), error.source()) {
         (Some(error), _) => format!("{} ({})", error.message(), error.code().code()).into(),
         (None, Some(source)) => format!("{error}: {source}").into(),

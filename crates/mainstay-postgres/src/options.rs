@@ -23,7 +23,32 @@ pub struct Options {
     pub root_certificates: Option<PathBuf>,
     /// How long it may take to connect, and how long a statement.
     pub timeout: Duration,
+    /// Most connections, where the component has several.
+    pub max_connections: Option<usize>,
+    /// How long a connection is kept that nobody needs, where the component has several.
+    pub max_idle_time: Option<Duration>,
 }
+
+/// The names of the metadata that [`Options::from_metadata`] reads or knows to be without effect.
+pub const METADATA_NAMES: [&str; 17] = [
+    "connectionString",
+    "url",
+    "host",
+    "hostaddr",
+    "port",
+    "database",
+    "user",
+    "password",
+    "sslRootCert",
+    "timeout",
+    "timeoutInSeconds",
+    "maxConns",
+    "connectionMaxIdleTime",
+    "connMaxIdleTime",
+    "queryExecMode",
+    "useAzureAD",
+    "useAWSIAM",
+];
 
 /// Metadata that cannot be used. Secrets are never part of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -74,8 +99,7 @@ impl Options {
         Self::from_parts(ConnectionString::parse(connection_string)?, &[])
     }
 
-    /// Reads the metadata of a component, whose names may be written in large or small letters. What concerns pools is
-    /// ignored: all statements share one connection.
+    /// Reads the metadata of a component, whose names may be written in large or small letters.
     pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, InvalidOptions> {
         let given = metadata.iter().filter(|(_, value)| !value.is_empty());
         let metadata: BTreeMap<String, &str> = given
@@ -102,13 +126,24 @@ impl Options {
         }
         for name in ["timeoutInSeconds", "timeout"] {
             if let Some(value) = text(name) {
-                options.timeout = timeout(name, value)?;
+                options.timeout = duration(name, value)?;
             }
+        }
+        for name in ["connectionMaxIdleTime", "connMaxIdleTime"] {
+            // As with Dapr, nothing and what is negative mean what the component does anyway.
+            if let Some(value) = text(name).filter(|value| !value.starts_with('-') && *value != "0") {
+                options.max_idle_time = Some(duration(name, value)?);
+            }
+        }
+        if let Some(value) = text("maxConns") {
+            options.max_connections = connections("maxConns", value)?;
         }
         Ok(options)
     }
 
     fn from_parts(mut string: ConnectionString, parts: &[(&str, &str)]) -> Result<Self, InvalidOptions> {
+        let max_connections = string.take("pool_max_conns");
+        let max_connections = max_connections.map(|value| connections("pool_max_conns", &value));
         let ssl_mode = string.take("sslmode");
         let root_certificates = string.take("sslrootcert").map(PathBuf::from);
         for (keyword, value) in parts {
@@ -125,6 +160,8 @@ impl Options {
             server,
             root_certificates,
             timeout: TIMEOUT,
+            max_connections: max_connections.transpose()?.flatten(),
+            max_idle_time: None,
         })
     }
 }
@@ -158,11 +195,25 @@ fn is_local(host: &Host) -> bool {
     }
 }
 
-fn timeout(name: &'static str, value: &str) -> Result<Duration, InvalidOptions> {
+/// Most connections: a server rarely allows more to everybody together.
+const MAX_CONNECTIONS: i64 = 1_000;
+
+/// As with Dapr, what is not positive means what the component does anyway.
+fn connections(name: &'static str, value: &str) -> Result<Option<usize>, InvalidOptions> {
+    let number: i64 = value.parse().map_err(|_| InvalidOptions::Value {
+        name,
+        value: value.to_owned(),
+        expected: "a number of connections",
+    })?;
+    let number = usize::try_from(number.min(MAX_CONNECTIONS)).ok();
+    Ok(number.filter(|number| *number > 0))
+}
+
+fn duration(name: &'static str, value: &str) -> Result<Duration, InvalidOptions> {
     let seconds = value.parse().map(Duration::from_secs);
-    let timeout = seconds.or_else(|_| parse_duration(value)).ok();
-    timeout
-        .filter(|timeout| !timeout.is_zero())
+    let duration = seconds.or_else(|_| parse_duration(value)).ok();
+    duration
+        .filter(|duration| !duration.is_zero())
         .ok_or_else(|| InvalidOptions::Value {
             name,
             value: value.to_owned(),
@@ -180,7 +231,7 @@ impl fmt::Debug for Options {
             .field("user", &self.server.get_user())
             .field("root_certificates", &self.root_certificates)
             .field("timeout", &self.timeout)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -225,6 +276,8 @@ mod tests {
             ("connectionMaxIdleTime", "5m"),
         ])
         .unwrap();
+        assert_eq!(options.max_connections, Some(4));
+        assert_eq!(options.max_idle_time, Some(Duration::from_secs(300)));
         assert_eq!(options.server.get_password(), Some(b"two".as_slice()));
         assert_eq!(options.root_certificates, Some("b.pem".into()));
         assert_eq!(options.timeout, Duration::from_secs(5));
@@ -279,6 +332,19 @@ mod tests {
         assert_eq!(read(&[]).unwrap_err(), InvalidOptions::NoConnectionString);
         let azure = read(&[("connectionString", "host=db"), ("useAzureAD", "true")]).unwrap_err();
         assert_eq!(azure, InvalidOptions::Unsupported("useAzureAD"));
-        assert!(read(&[("host", "db"), ("timeout", "soon")]).is_err());
+        for (name, value) in [
+            ("timeout", "soon"),
+            ("maxConns", "many"),
+            ("connMaxIdleTime", "long"),
+        ] {
+            assert!(read(&[("host", "db"), (name, value)]).is_err(), "{name}");
+        }
+        for anyway in ["-1", "0"] {
+            let pairs = [("host", "db"), ("maxConns", anyway), ("connMaxIdleTime", anyway)];
+            let options = read(&pairs).unwrap();
+            assert_eq!((options.max_connections, options.max_idle_time), (None, None));
+        }
+        let pooled = Options::new("postgres://db.example/shop?pool_max_conns=7&pool_min_conns=1").unwrap();
+        assert_eq!(pooled.max_connections, Some(7));
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use crate::Options;
+use crate::{Options, Postgres, Session};
 
 /// `nobody`: PostgreSQL does not run as root.
 const NOBODY: u32 = 65_534;
@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GUARD: &str = r#"
     folder=$1; shift; "$@" & server=$!
     read -r keep
-    kill -INT "$server" 2>/dev/null; wait "$server"
+    signal=INT; test "$keep" = crash && signal=QUIT
+    kill -s "$signal" "$server" 2>/dev/null; wait "$server"
     test "$keep" || rm -rf "$folder"
 "#;
 
@@ -183,6 +184,17 @@ impl TestServer {
     /// Stops it; it keeps what it has.
     pub fn stop(&mut self) {
         self.end("keep\n");
+    }
+
+    /// Ends all its processes at once and tells nobody; it finds what it has at the next start, from its log.
+    pub fn crash(&mut self) {
+        self.end("crash\n");
+    }
+
+    /// A connection past the component.
+    pub async fn connect(&self) -> Session {
+        let connected = Postgres::new(self.options()).expect("the options are valid");
+        connected.session().await.expect("the server is there")
     }
 
     fn end(&mut self, last_words: &str) {

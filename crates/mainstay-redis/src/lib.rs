@@ -12,6 +12,7 @@
 mod client;
 mod connection;
 mod error;
+mod keyspace;
 mod options;
 mod server;
 #[cfg(feature = "test-server")]
@@ -22,4 +23,5 @@ pub use redis;
 
 pub use client::{Messages, Redis, Topics};
 pub use error::RedisError;
+pub use keyspace::pattern;
 pub use options::{InvalidOptions, METADATA_NAMES, Options, Tls};

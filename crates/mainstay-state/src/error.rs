@@ -1,8 +1,11 @@
 //! What can go wrong, whose fault it is, and whether to try again.
 
+use std::sync::Arc;
+
 use mainstay_base::{ErrorKind, Fault, Retryability};
 use mainstay_store::{CommitError, ReadError};
 
+use crate::crdt::InvalidReplicated;
 use crate::encryption::EncryptionError;
 use crate::key::InvalidKey;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS, MAX_WATCHED};
@@ -73,12 +76,31 @@ pub enum StateError {
     /// The stored form of the value is not known.
     #[error("the value of {0} was stored by a newer version or is damaged")]
     Unreadable(String),
+    /// Something else than what the key holds was to be merged into it.
+    #[error("{key} cannot be merged into: {reason}")]
+    NotMerged {
+        /// The key, with its prefix.
+        key: String,
+        /// Why not.
+        reason: InvalidReplicated,
+    },
+    /// The component has no values that merge.
+    #[error("this state store has no values that merge")]
+    CannotMerge,
+    /// A value was to be set that would be taken for one that merges.
+    #[error(
+        "the value of {0} begins as only values do that merge: write it in another way, such as in base64"
+    )]
+    Marked(String),
     /// The component cannot tell which keys it has.
     #[error("this type of state store cannot list its keys")]
     CannotList,
     /// The component cannot tell when keys change.
     #[error("this type of state store cannot be watched")]
     CannotWatch,
+    /// The server of the component does not tell when keys change, and does not let itself be told to.
+    #[error("this state store cannot be watched: {0}")]
+    NotTold(Arc<str>),
     /// So many keys cannot be watched together.
     #[error("there are more than {MAX_WATCHED} keys to watch: name a longer prefix")]
     TooManyWatched,
@@ -94,8 +116,10 @@ impl StateError {
     /// What happened.
     pub const fn kind(&self) -> ErrorKind {
         match self {
-            Self::EtagMismatch { .. } | Self::Unprotected => ErrorKind::FailedPrecondition,
-            Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) => {
+            Self::EtagMismatch { .. } | Self::Unprotected | Self::NotMerged { .. } => {
+                ErrorKind::FailedPrecondition
+            }
+            Self::InvalidEtag(_) | Self::InvalidKey(_) | Self::LongContentType(_) | Self::Marked(_) => {
                 ErrorKind::InvalidArgument
             }
             Self::LargeValue { .. }
@@ -110,8 +134,10 @@ impl StateError {
             Self::Elsewhere
             | Self::QueryEncrypted
             | Self::QueryUnsupported
+            | Self::CannotMerge
             | Self::CannotList
-            | Self::CannotWatch => ErrorKind::Unimplemented,
+            | Self::CannotWatch
+            | Self::NotTold(_) => ErrorKind::Unimplemented,
             Self::Encryption(_) | Self::Unreadable(_) => ErrorKind::Internal,
             Self::Commit(error) => error.kind(),
             Self::Read(error) => error.kind(),
@@ -131,8 +157,12 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::NotMerged { .. }
+            | Self::CannotMerge
+            | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
+            | Self::NotTold(_)
             | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported => Fault::Caller,
@@ -155,8 +185,12 @@ impl StateError {
             | Self::TooManyOperations(_)
             | Self::TooManyKeys(_)
             | Self::Query(_)
+            | Self::NotMerged { .. }
+            | Self::CannotMerge
+            | Self::Marked(_)
             | Self::CannotList
             | Self::CannotWatch
+            | Self::NotTold(_)
             | Self::TooManyWatched
             | Self::QueryEncrypted
             | Self::QueryUnsupported

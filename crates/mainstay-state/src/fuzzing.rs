@@ -6,7 +6,6 @@ use bytes::Bytes;
 
 use crate::limits::MAX_RESULTS;
 use crate::port::{Etag, Item, Set};
-use crate::postgresql::connection_string;
 use crate::query::{Query, QueryPage, Selection};
 use crate::stored::layout;
 
@@ -64,19 +63,6 @@ pub fn record(input: &[u8]) {
     assert_eq!(again.into_bytes(), input);
 }
 
-/// Reads a connection string of `state.postgresql`.
-///
-/// # Panics
-/// When what it is translated to means something else.
-pub fn connection(input: &str) {
-    let Ok(connection) = connection_string::parse(input, &[]) else {
-        return;
-    };
-    let again = connection_string::parse(&connection.settings, &[]).expect("our own can be read");
-    assert_eq!(again.settings, connection.settings);
-    assert!(again.root_certificates.is_none() && again.max_connections.is_none());
-}
-
 #[cfg(test)]
 mod tests {
     fn each_seed(target: &str, hold: fn(&[u8])) {
@@ -96,12 +82,5 @@ mod tests {
     #[test]
     fn the_seeds_of_the_record_target_hold() {
         each_seed("record", super::record);
-    }
-
-    #[test]
-    fn the_seeds_of_the_connection_target_hold() {
-        each_seed("connection", |input| {
-            super::connection(str::from_utf8(input).unwrap());
-        });
     }
 }

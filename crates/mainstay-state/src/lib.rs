@@ -10,9 +10,10 @@
 //!        └── Postgresql state.postgresql  in a table of the users' own database, shaped as Dapr does
 //! ```
 //!
-//! [`Encrypted`](encryption::Encrypted) seals the values of any of them; [`crdt`] has values that converge. What a component
-//! promises is said at [`StateStore`].
+//! [`Encrypted`](encryption::Encrypted) seals the values of any of them, and [`Merging`](crdt::Merging) gives any of them values
+//! that merge. What a component promises is said at [`StateStore`].
 
+mod backoff;
 mod calls;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -25,13 +26,13 @@ mod key;
 pub mod limits;
 mod listing;
 mod memory;
-mod metadata;
 mod port;
 pub mod postgresql;
 pub mod query;
 pub mod redis;
 pub mod stored;
 mod ttl;
+mod watch;
 
 pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
@@ -39,7 +40,7 @@ pub use listing::{KeyChange, KeyChanges, ListPage, ListedKey, Listing};
 pub use mainstay_base::rfc3339;
 pub use mainstay_store::Condition;
 pub use memory::{InMemory, Options as InMemoryOptions};
-pub use metadata::InvalidMetadata;
 pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
 pub use stored::Stored;
 pub use ttl::{InvalidTtl, TimeToLive, expired};
+pub use watch::Watch;

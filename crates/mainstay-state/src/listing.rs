@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::Watch;
 use tokio::time::Instant;
 
 use crate::error::StateError;
 use crate::limits::{MAX_LISTED, MAX_WATCHED};
 use crate::port::{Consistency, Etag, Item, StateStore};
+use crate::watch::Watch;
 
 /// Shortest time between two looks at the keys that are watched: bounds what a busy component costs its watchers.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -76,12 +76,12 @@ impl Filling {
     }
 
     /// Takes a key; `false` when there was no room for it any more.
-    pub(crate) fn offer(&mut self, key: String, item: Item) -> bool {
+    pub(crate) fn offer(&mut self, listed: ListedKey) -> bool {
         if self.page.keys.len() >= self.limit {
             self.page.more = true;
             return false;
         }
-        self.page.keys.push(ListedKey::new(key, item));
+        self.page.keys.push(listed);
         true
     }
 
@@ -116,10 +116,10 @@ impl KeyChanges {
     /// Tells of changes of the keys that begin with `prefix`, from now on.
     ///
     /// # Errors
-    /// [`StateError::CannotWatch`] when the component cannot; [`StateError::TooManyWatched`].
+    /// [`StateError::CannotWatch`] or [`StateError::NotTold`] when the component cannot; [`StateError::TooManyWatched`].
     pub async fn of(store: Arc<dyn StateStore>, prefix: String) -> Result<Self, StateError> {
         // Before the first look, so that nothing is missed in between.
-        let watch = store.watch(&prefix)?;
+        let watch = store.watch(&prefix).await?;
         let mut changes = Self {
             store,
             prefix,

@@ -9,7 +9,7 @@ use mainstay_store::{Reply, SystemWallClock, WallClock};
 
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
-use crate::listing::{Filling, ListPage, Listing};
+use crate::listing::{Filling, ListPage, ListedKey, Listing};
 use crate::port::{
     Consistency, Etag, Features, Item, Operation, Set, StateStore, check_keys, check_operations,
 };
@@ -115,7 +115,9 @@ impl InMemory {
             if !key.starts_with(prefix) {
                 break;
             }
-            if !expired(item.expires_at_ms, now_ms) && !filling.offer(key.clone(), item.clone()) {
+            if !expired(item.expires_at_ms, now_ms)
+                && !filling.offer(ListedKey::new(key.clone(), item.clone()))
+            {
                 break;
             }
         }

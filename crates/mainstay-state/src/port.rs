@@ -4,14 +4,16 @@ use std::fmt;
 
 use bytes::Bytes;
 use mainstay_store::limits::MAX_BATCH_BYTES;
-use mainstay_store::{CommitError, Condition, InvalidBatch, Reply, Watch};
+use mainstay_store::{CommitError, Condition, InvalidBatch, Reply};
 
+use crate::crdt::Step;
 use crate::error::StateError;
 use crate::key::check_full;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
 use crate::listing::{ListPage, Listing};
 use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
+use crate::watch::Watch;
 
 /// A state component. Keys come with their prefix; see [`KeyPrefix`](crate::KeyPrefix).
 ///
@@ -56,9 +58,10 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
         Reply::ready(Err(StateError::CannotList))
     }
 
-    /// Says when keys that begin with `prefix` may have changed; see [`KeyChanges`](crate::KeyChanges) for which.
-    fn watch(&self, _prefix: &str) -> Result<Watch, StateError> {
-        Err(StateError::CannotWatch)
+    /// Says when keys that begin with `prefix` may have changed, from the answer on; see [`KeyChanges`](crate::KeyChanges) for
+    /// which. Cancel safe.
+    fn watch<'a>(&'a self, _prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        Reply::ready(Err(StateError::CannotWatch))
     }
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.
@@ -78,6 +81,17 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
             return self.transact(operations);
         }
         Reply::ready(Err(StateError::Elsewhere))
+    }
+
+    /// Does all steps or none, those that merge into values among them, while the conditions hold as in
+    /// [`StateStore::transact_while`]. A set or a delete replaces the value of a key, of whatever kind it is. Not cancel safe,
+    /// see above; a merge whose outcome is not known is made twice when it is asked for again.
+    ///
+    /// # Errors
+    /// [`StateError::NotMerged`] when the value is of another kind; [`StateError::CannotMerge`] when the component has no
+    /// values that merge: [`Merging`](crate::crdt::Merging) gives it some.
+    fn merge(&self, _steps: Vec<Step>, _conditions: Vec<Condition>) -> Reply<'_, Result<(), StateError>> {
+        Reply::ready(Err(StateError::CannotMerge))
     }
 
     /// Sets one value. Not cancel safe, see above.
@@ -249,6 +263,10 @@ impl Set {
             consistency: Consistency::Strong,
         }
     }
+
+    pub(crate) const fn requirement(&self) -> Requirement<'_> {
+        Requirement::of(self.etag.as_ref(), self.concurrency)
+    }
 }
 
 impl Delete {
@@ -280,16 +298,10 @@ impl Operation {
         }
     }
 
-    /// The one rule for what `ETag` and concurrency ask for together.
     pub(crate) fn requirement(&self) -> Requirement<'_> {
-        let (etag, concurrency) = match self {
-            Self::Set(set) => (&set.etag, set.concurrency),
-            Self::Delete(delete) => (&delete.etag, delete.concurrency),
-        };
-        match (etag, concurrency) {
-            (Some(etag), _) => Requirement::At(etag),
-            (None, Concurrency::FirstWrite) => Requirement::Absent,
-            (None, Concurrency::LastWrite) => Requirement::Nothing,
+        match self {
+            Self::Set(set) => set.requirement(),
+            Self::Delete(delete) => Requirement::of(delete.etag.as_ref(), delete.concurrency),
         }
     }
 
@@ -310,7 +322,16 @@ impl Operation {
     }
 }
 
-impl Requirement<'_> {
+impl<'a> Requirement<'a> {
+    /// The one rule for what `ETag` and concurrency ask for together.
+    const fn of(etag: Option<&'a Etag>, concurrency: Concurrency) -> Self {
+        match (etag, concurrency) {
+            (Some(etag), _) => Self::At(etag),
+            (None, Concurrency::FirstWrite) => Self::Absent,
+            (None, Concurrency::LastWrite) => Self::Nothing,
+        }
+    }
+
     /// Whether a key that has this `ETag` (`None` when it does not exist) is as required.
     pub(crate) fn check(self, key: &str, found: Option<&Etag>) -> Result<(), StateError> {
         let reason = match (self, found) {

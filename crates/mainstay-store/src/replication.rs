@@ -69,6 +69,9 @@ pub trait Replicated: Store {
     /// Who follows, those who were dropped included, in the order of their names.
     fn followers(&self) -> Reply<'_, Result<Vec<Following>, ReadError>>;
 
+    /// About how many keys it holds: for showing how far a copy is, and nothing else.
+    fn about_entries(&self) -> Reply<'_, Result<u64, ReadError>>;
+
     /// Whether it takes commits or copies.
     fn role(&self) -> Reply<'_, Result<Role, ReadError>>;
 

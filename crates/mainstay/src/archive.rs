@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_backup::BackupKey;
 use mainstay_backup::archive::{ARCHIVE_FOLLOWER, ArchiveMetrics, Archiver, ArchiverOptions};
 use mainstay_backup::repository::Repository;
-use mainstay_store::{FollowerName, Replicated, SystemWallClock};
+use mainstay_backup::{BackupKey, PresentStore};
+use mainstay_store::{FollowerName, SystemWallClock};
 
 use crate::failure::Failure;
 
@@ -35,17 +35,17 @@ pub(crate) enum ArchiveKey {
     File(PathBuf),
 }
 
-/// Begins the archive of `store`; without a plan, nothing is kept for one any more.
+/// Begins the archive of the present store; without a plan, nothing is kept for one any more.
 pub(crate) async fn start(
     plan: Option<&ArchivePlan>,
     system: &str,
-    (store, store_kind): (Arc<dyn Replicated>, &'static str),
+    present: Arc<PresentStore>,
     metrics: Arc<ArchiveMetrics>,
 ) -> Result<Option<Archiver>, Failure> {
     let failed = |reason: String| Failure::refused(format!("the archive cannot begin: {reason}"));
     let Some(plan) = plan else {
         let name = FollowerName::new(ARCHIVE_FOLLOWER).map_err(|error| failed(error.to_string()))?;
-        let forgotten = store.unfollow(&name).await;
+        let forgotten = present().unfollow(&name).await;
         return forgotten
             .map(|()| None)
             .map_err(|error| failed(error.to_string()));
@@ -64,9 +64,8 @@ pub(crate) async fn start(
         keep: plan.keep,
         system: system.to_owned(),
         mainstay: env!("CARGO_PKG_VERSION").to_owned(),
-        store_kind,
         key,
     };
-    let archiver = Archiver::start(options, store, metrics, Arc::new(SystemWallClock)).await;
+    let archiver = Archiver::start(options, present, metrics, Arc::new(SystemWallClock)).await;
     archiver.map(Some).map_err(|error| failed(error.to_string()))
 }

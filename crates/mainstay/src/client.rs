@@ -6,6 +6,7 @@ mod control;
 mod lines;
 mod location;
 pub(crate) mod logs;
+pub(crate) mod migrate;
 mod path;
 pub(crate) mod restart;
 pub(crate) mod secret;

@@ -27,7 +27,7 @@ pub(crate) use self::secrets::KEY_FILE as SECRETS_KEY_FILE;
 use self::secrets::SecretPlan;
 use self::settings::Settings;
 use self::state::StatePlan;
-pub(crate) use self::store::{FOLDER as STORE_FOLDER, StorePlan, open_embedded};
+pub(crate) use self::store::{EMBEDDED, StorePlan, spells_out_password};
 
 /// Where components live: what is there by default, and whether there is a store to put things into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

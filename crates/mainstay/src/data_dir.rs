@@ -21,10 +21,13 @@ pub(crate) const DEFAULT_NAME: &str = ".mainstay";
 
 const TOKEN: &str = "token";
 const LOCK: &str = "lock";
+const NODE: &str = "node";
 const ADDRESSES: &str = "addresses.json";
 
 /// There while a restore is under way that leaves no whole store when it is interrupted.
 const UNFINISHED_RESTORE: &str = "restore.unfinished";
+/// Length of the name of a node: 64 bits in hexadecimal digits, which no two systems make alike.
+const NODE_DIGITS: usize = 16;
 
 /// Where a running system listens: written once everything is bound, removed when it stops.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,6 +167,20 @@ impl Lease {
         }
     }
 
+    /// The name of this system among those that share components: made once and kept over restarts.
+    pub(crate) fn node(&self) -> io::Result<String> {
+        match fs::read_to_string(self.dir.0.join(NODE)) {
+            Ok(name) if !name.trim().is_empty() => Ok(name.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => {
+                let mut name = secret::random()?;
+                name.truncate(NODE_DIGITS);
+                self.replace(NODE, name.as_bytes())?;
+                Ok(name)
+            }
+        }
+    }
+
     /// Tells the other commands where to find this system.
     pub(crate) fn publish(&self, addresses: &Addresses) -> io::Result<()> {
         self.replace(ADDRESSES, &serde_json::to_vec_pretty(addresses)?)
@@ -248,6 +265,15 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
         assert_eq!(mode(dir.path()), 0o700);
         assert_eq!(mode(&dir.path().join(TOKEN)), 0o600);
+    }
+
+    #[test]
+    fn the_name_of_the_node_stays() {
+        let root = tempfile::tempdir().expect("a directory");
+        let lease = DataDir::new(root.path()).lease().expect("the lease");
+        let name = lease.node().expect("a name");
+        assert_eq!(name.len(), NODE_DIGITS);
+        assert_eq!(lease.node().expect("the same name"), name);
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod folder;
 pub mod fuzzing;
 mod manifest;
 mod messages;
+mod migration;
 mod nofile;
 mod render;
 mod resources;
@@ -89,6 +90,7 @@ fn perform(command: Command) -> Outcome {
         Command::Secret(args) => ask(client::secret::run(&args)),
         Command::Backup(args) => ask(backup::run(&args)),
         Command::Restore(args) => ask(restore::run(&args)),
+        Command::Migrate(args) => ask(client::migrate::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),

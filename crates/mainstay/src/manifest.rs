@@ -19,6 +19,7 @@ use crate::resources::{self, Resources};
 
 pub(crate) use build::parse_url;
 pub(crate) use file::File;
+pub(crate) use interpolate::interpolate;
 pub(crate) use model::{App, CachePlan, Call, Manifest};
 
 /// The names under which a manifest is looked for.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use super::child::{Child, Core};
 use super::client;
@@ -18,6 +18,12 @@ pub(crate) struct System {
     folder: PathBuf,
     /// The front door.
     pub(crate) ingress: SocketAddr,
+}
+
+/// The API of an app.
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
 }
 
 impl System {
@@ -57,6 +63,20 @@ impl System {
     /// Waits until the front door answers a `GET` of `path` with 200.
     pub(crate) fn wait(&mut self, path: &str) -> Result<()> {
         self.child.wait_for_http(self.ingress, path)
+    }
+
+    /// Where its only app reaches its API, which the app writes into the file `api`: the port and the token.
+    pub(crate) fn api(&mut self) -> Result<Api> {
+        let file = self.folder.join("api");
+        self.child.wait_until("has started its app", || file.exists())?;
+        let text = std::fs::read_to_string(file)?;
+        let (port, token) = text
+            .split_once(' ')
+            .context("the app does not say where its API is")?;
+        Ok(Api {
+            address: (std::net::Ipv4Addr::LOCALHOST, port.parse()?).into(),
+            token: token.to_owned(),
+        })
     }
 
     /// CPU time of Mainstay without the apps that it runs.

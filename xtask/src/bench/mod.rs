@@ -126,8 +126,7 @@ fn rebuild_and_rerun(options: &Options) -> Result<()> {
         Name::All => peers::install(&["proxy", "store"])?,
     }
     let mut build = cargo(&["build", "--release", "--quiet", "--package", "xtask"]);
-    // The stores are measured in process.
-    if options.only != Some(Side::Peers) && options.name != Name::Store {
+    if options.only != Some(Side::Peers) {
         build.args(["--package", "mainstay"]);
     }
     run_tool(&mut build)?;

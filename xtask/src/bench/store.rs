@@ -1,10 +1,12 @@
 //! What a durable put costs: Mainstay's stores beside a plain file, Redis, PostgreSQL and etcd, each of which waits for the
 //! disk before it answers.
 
+mod api;
 mod clients;
 mod keys;
 mod latency;
 mod puts;
+mod rows;
 mod servers;
 
 use std::fs::File;
@@ -28,6 +30,8 @@ const CLIENTS: u32 = 64;
 pub(super) enum Part {
     /// 64 clients, everybody beside everybody.
     Puts,
+    /// The same through Mainstay's API, with reads.
+    Api,
     /// One client, against the disk's own sync.
     Single,
     /// Latency of commits while files are merged all the time.
@@ -68,6 +72,9 @@ pub(super) fn run(effort: &Effort, options: &Options) -> Result<()> {
     let mut targets = Vec::new();
     if wanted(Part::Puts) {
         targets.extend(puts::run(effort, &lab, &mut section)?);
+    }
+    if wanted(Part::Api) && effort.only.is_none() {
+        targets.extend(api::run(effort, &lab, &mut section)?);
     }
     if wanted(Part::Single) {
         targets.extend(latency::single(effort, &lab, &mut section)?);

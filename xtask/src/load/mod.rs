@@ -4,6 +4,7 @@
 //!
 //! One thread and one epoll, no runtime: it shares a core with what it measures.
 
+mod closed;
 mod connection;
 mod generator;
 mod histogram;
@@ -15,6 +16,7 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub(crate) use closed::{Answers, run as closed};
 pub(crate) use generator::run;
 pub(crate) use histogram::Histogram;
 

@@ -6,9 +6,13 @@ mod echo;
 pub(crate) mod keys;
 mod layer;
 pub(crate) mod puts;
+pub(crate) mod requests;
 mod server;
 
 use anyhow::Result;
+
+/// The state component that every app has.
+const STORE: &str = "statestore";
 
 /// A server or a client.
 #[derive(clap::Subcommand)]
@@ -21,6 +25,8 @@ pub(crate) enum Part {
     Layer(layer::Options),
     /// Clients that put values.
     Puts(puts::Options),
+    /// A client of Mainstay's state over HTTP.
+    Requests(requests::Options),
     /// An embedded store with many keys.
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -33,7 +39,9 @@ pub(crate) enum Part {
 pub(crate) fn run(part: Part) -> Result<()> {
     // A server gets one core; clients may use all of them, as the threads of an application would.
     let mut builder = match part {
-        Part::Echo | Part::Callee(_) | Part::Layer(_) => tokio::runtime::Builder::new_current_thread(),
+        Part::Echo | Part::Callee(_) | Part::Layer(_) | Part::Requests(_) => {
+            tokio::runtime::Builder::new_current_thread()
+        }
         Part::Puts(_) | Part::Keys(_) => tokio::runtime::Builder::new_multi_thread(),
     };
     builder.enable_all().build()?.block_on(async {
@@ -43,6 +51,7 @@ pub(crate) fn run(part: Part) -> Result<()> {
             Part::Layer(options) => layer::serve(options).await,
             Part::Puts(options) => puts::run(options).await,
             Part::Keys(keys) => keys::run(keys).await,
+            Part::Requests(options) => requests::run(&options),
         }
     })
 }

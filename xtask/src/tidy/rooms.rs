@@ -23,6 +23,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-cache",
             "mainstay-state",
             "mainstay-backup",
+            "mainstay-migrate",
             "mainstay-postgres",
             "mainstay-redis",
             "mainstay-store",
@@ -42,6 +43,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-cache",
             "mainstay-state",
             "mainstay-backup",
+            "mainstay-migrate",
             "mainstay-policy",
             "mainstay-base",
         ],
@@ -64,7 +66,12 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-state",
-        uses: &["mainstay-store", "mainstay-redis", "mainstay-base"],
+        uses: &[
+            "mainstay-store",
+            "mainstay-postgres",
+            "mainstay-redis",
+            "mainstay-base",
+        ],
         tests_use: &[],
     },
     Room {
@@ -89,6 +96,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-backup",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-migrate",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },

@@ -7,6 +7,7 @@ use mainstay_configuration::ConfigurationError;
 use tonic::Code;
 
 use super::{ApiError, statuses};
+use crate::operations::Undone;
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +49,16 @@ pub(crate) fn no_channel() -> ApiError {
 }
 
 /// A component did not do what was asked.
-pub(crate) fn failed(what: Failed, store: &str, keys: &[String], error: &ConfigurationError) -> ApiError {
-    let (status, grpc) = statuses(error.kind());
-    let (code, message) = what.told(store, keys, error);
-    ApiError::basic(status, grpc, code, message).overload(error.kind())
-}
-
-/// A component gave no answer in time.
-pub(crate) fn timed_out(what: Failed, store: &str, keys: &[String], limit: std::time::Duration) -> ApiError {
-    let reason = format!("no answer within {}", mainstay_base::format_duration(limit));
-    let (code, message) = what.told(store, keys, &reason);
-    ApiError::basic(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, code, message)
+pub(crate) fn undone(
+    what: Failed,
+    store: &str,
+    keys: &[String],
+    undone: &Undone<ConfigurationError>,
+) -> ApiError {
+    let kind = undone.kind(ConfigurationError::kind);
+    let (status, grpc) = statuses(kind);
+    let (code, message) = what.told(store, keys, undone);
+    ApiError::basic(status, grpc, code, message).overload(kind)
 }
 
 /// The app follows too much.

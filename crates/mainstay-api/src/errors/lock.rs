@@ -7,6 +7,7 @@ use mainstay_lock::LockError;
 use tonic::Code;
 
 use super::{ApiError, statuses};
+use crate::operations::Undone;
 
 /// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,17 +44,11 @@ pub(crate) fn missing(what: &str, store: &str) -> ApiError {
 }
 
 /// A component did not do what was asked.
-pub(crate) fn failed(what: Failed, error: &LockError) -> ApiError {
-    let (status, grpc) = statuses(error.kind());
-    let (code, message) = what.told(error);
-    ApiError::new(status, grpc, code, message).overload(error.kind())
-}
-
-/// A component gave no answer in time.
-pub(crate) fn timed_out(what: Failed, limit: std::time::Duration) -> ApiError {
-    let reason = format!("no answer within {}", mainstay_base::format_duration(limit));
-    let (code, message) = what.told(&reason);
-    ApiError::new(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, code, message)
+pub(crate) fn undone(what: Failed, undone: &Undone<LockError>) -> ApiError {
+    let kind = undone.kind(LockError::kind);
+    let (status, grpc) = statuses(kind);
+    let (code, message) = what.told(undone);
+    ApiError::new(status, grpc, code, message).overload(kind)
 }
 
 impl Failed {

@@ -1,12 +1,11 @@
 //! What a client is told when a secret cannot be read: Dapr's codes and words.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use mainstay_secrets::SecretsError;
 use tonic::Code;
 
 use super::{ApiError, statuses};
+use crate::operations::Undone;
 
 /// There is no secret component at all.
 pub(crate) fn not_configured() -> ApiError {
@@ -39,27 +38,17 @@ pub(crate) fn denied(store: &str, name: &str) -> ApiError {
 }
 
 /// A component did not do what was asked: of one secret, or of all.
-pub(crate) fn failed(store: &str, name: Option<&str>, error: &SecretsError) -> ApiError {
-    let (status, grpc) = match error {
+pub(crate) fn undone(store: &str, name: Option<&str>, undone: &Undone<SecretsError>) -> ApiError {
+    let kind = undone.kind(SecretsError::kind);
+    let (status, grpc) = match undone {
         // As Dapr tells whatever keeps a component from giving a secret.
-        SecretsError::NotFound(_) | SecretsError::Forbidden(_) => {
+        Undone::Failed(SecretsError::NotFound(_) | SecretsError::Forbidden(_)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal)
         }
-        error => statuses(error.kind()),
+        _ => statuses(kind),
     };
-    let message = told(store, name, &error.to_string());
-    ApiError::new(status, grpc, "ERR_SECRET_GET", message).overload(error.kind())
-}
-
-/// A component gave no answer in time.
-pub(crate) fn timed_out(store: &str, name: Option<&str>, limit: Duration) -> ApiError {
-    let reason = format!("no answer within {}", mainstay_base::format_duration(limit));
-    ApiError::new(
-        StatusCode::GATEWAY_TIMEOUT,
-        Code::DeadlineExceeded,
-        "ERR_SECRET_GET",
-        told(store, name, &reason),
-    )
+    let message = told(store, name, &undone.to_string());
+    ApiError::new(status, grpc, "ERR_SECRET_GET", message).overload(kind)
 }
 
 fn told(store: &str, name: Option<&str>, reason: &str) -> String {

@@ -1,12 +1,11 @@
 //! What a client is told when state cannot be read or changed: Dapr's codes and words.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use mainstay_state::{InvalidKey, StateError};
 use tonic::Code;
 
 use super::{ApiError, Detail};
+use crate::operations::Undone;
 
 /// What failed. Each has Dapr's code and its own words.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +78,17 @@ pub(crate) fn invalid_change(store: &str, reason: impl std::fmt::Display) -> Api
 }
 
 /// A component did not do what was asked.
+pub(crate) fn undone(what: Failed<'_>, store: &str, undone: &Undone<StateError>) -> ApiError {
+    match undone {
+        Undone::Failed(error) => failed(what, store, error),
+        Undone::Late => {
+            let (code, message) = what.told(store, &undone.to_string());
+            ApiError::basic(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, code, message)
+        }
+    }
+}
+
+/// A component said that it cannot.
 pub(crate) fn failed(what: Failed<'_>, store: &str, error: &StateError) -> ApiError {
     match (what, error) {
         (_, StateError::Unprotected) => super::fence::lost(),
@@ -96,13 +106,6 @@ pub(crate) fn failed(what: Failed<'_>, store: &str, error: &StateError) -> ApiEr
             ApiError::basic(status, grpc, code, message).overload(error.kind())
         }
     }
-}
-
-/// A component gave no answer in time.
-pub(crate) fn timed_out(what: Failed<'_>, store: &str, limit: Duration) -> ApiError {
-    let reason = format!("no answer within {}", mainstay_base::format_duration(limit));
-    let (code, message) = what.told(store, &reason);
-    ApiError::basic(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, code, message)
 }
 
 fn too_many_operations(store: &str, count: usize) -> ApiError {
@@ -149,7 +152,8 @@ fn query_failed(store: &str, error: &StateError) -> ApiError {
 fn statuses(error: &StateError) -> (StatusCode, Code) {
     match error {
         StateError::EtagMismatch { .. } => (StatusCode::CONFLICT, Code::Aborted),
-        StateError::Elsewhere => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
+        StateError::NotMerged { .. } => (StatusCode::CONFLICT, Code::FailedPrecondition),
+        StateError::Elsewhere | StateError::CannotMerge => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
         error => super::statuses(error.kind()),
     }
 }

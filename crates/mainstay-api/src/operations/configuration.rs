@@ -7,7 +7,7 @@ use mainstay_configuration::{ConfigurationError, Items, Metadata, Subscription};
 
 pub(crate) use self::callback::{item_json, told};
 pub(crate) use self::subscriptions::{Follower, Subscriptions};
-use super::{OPERATION_TIMEOUT, measured};
+use super::measured;
 use crate::app::App;
 use crate::blocks::{Blocks, ConfigurationComponent};
 use crate::errors::ApiError;
@@ -90,8 +90,6 @@ async fn bounded<T>(
         Failed::Get => Measured::Get,
         Failed::Subscribe => Measured::Subscribe,
     };
-    match measured(&component.about, operation, doing, ConfigurationError::fault).await {
-        Some(done) => done.map_err(|error| errors::failed(what, store, keys, &error)),
-        None => Err(errors::timed_out(what, store, keys, OPERATION_TIMEOUT)),
-    }
+    let done = measured(&component.about, operation, doing, ConfigurationError::fault).await;
+    done.map_err(|undone| errors::undone(what, store, keys, &undone))
 }

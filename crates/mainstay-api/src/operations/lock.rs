@@ -2,7 +2,7 @@
 
 use mainstay_lock::{Expiry, FencingToken, LockError, TryLock, Unlock};
 
-use super::{OPERATION_TIMEOUT, measured};
+use super::measured;
 use crate::blocks::{Blocks, LockComponent};
 use crate::errors::ApiError;
 use crate::errors::lock::{self as errors, Failed};
@@ -23,7 +23,7 @@ pub(crate) async fn try_lock(
     asked: Asked<'_>,
     expiry_seconds: i32,
 ) -> Result<Option<FencingToken>, ApiError> {
-    let failed = |error: LockError| errors::failed(Failed::TryLock, &error);
+    let failed = |error: LockError| errors::undone(Failed::TryLock, &error.into());
     let Ok(expiry) = Expiry::from_seconds(expiry_seconds) else {
         return Err(if expiry_seconds > 0 {
             failed(mainstay_lock::InvalidExpiry.into())
@@ -42,7 +42,7 @@ pub(crate) async fn try_lock(
 
 /// Gives a lock back.
 pub(crate) async fn unlock(blocks: &Blocks, asked: Asked<'_>) -> Result<Unlock, ApiError> {
-    let failed = |error: LockError| errors::failed(Failed::Unlock, &error);
+    let failed = |error: LockError| errors::undone(Failed::Unlock, &error.into());
     let component = component(blocks, asked)?;
     let resource = full_name(component, asked).map_err(failed)?;
     let unlocking = component.store.unlock(&resource, asked.owner);
@@ -79,8 +79,6 @@ async fn bounded<T>(
         Failed::TryLock => Measured::TryLock,
         Failed::Unlock => Measured::Unlock,
     };
-    match measured(&component.about, operation, doing, LockError::fault).await {
-        Some(done) => done.map_err(|error| errors::failed(what, &error)),
-        None => Err(errors::timed_out(what, OPERATION_TIMEOUT)),
-    }
+    let done = measured(&component.about, operation, doing, LockError::fault).await;
+    done.map_err(|undone| errors::undone(what, &undone))
 }

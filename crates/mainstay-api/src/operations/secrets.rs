@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use mainstay_secrets::{Secret, SecretText, SecretsError};
 
-use super::{OPERATION_TIMEOUT, measured};
+use super::measured;
 use crate::blocks::{Blocks, SecretComponent};
 use crate::errors::ApiError;
 use crate::errors::secrets as errors;
@@ -67,8 +67,6 @@ async fn bounded<T>(
     } else {
         Measured::GetBulk
     };
-    match measured(&component.about, operation, doing, SecretsError::fault).await {
-        Some(done) => done.map_err(|error| errors::failed(store, name, &error)),
-        None => Err(errors::timed_out(store, name, OPERATION_TIMEOUT)),
-    }
+    let done = measured(&component.about, operation, doing, SecretsError::fault).await;
+    done.map_err(|undone| errors::undone(store, name, &undone))
 }

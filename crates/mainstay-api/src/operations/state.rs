@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mainstay_state::query::{Query, QueryPage};
 use mainstay_state::{
-    Concurrency, Condition, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, rfc3339,
+    Concurrency, Condition, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, crdt,
+    rfc3339,
 };
 
 use super::fence::{self, Guard};
-use super::{OPERATION_TIMEOUT, measured};
+use super::{measured, merge, own};
 use crate::blocks::AppState;
 use crate::errors::ApiError;
 use crate::errors::state::{self as errors, Failed};
@@ -114,11 +115,17 @@ async fn read_each(
 
 /// Sets values.
 pub(crate) async fn save(state: AppState<'_>, changes: Vec<Change>) -> Result<(), ApiError> {
+    own::check(own::OF_SAVES, changes.iter().map(|change| &change.metadata))?;
     let guards = Guard::all(changes.iter().map(|change| &change.metadata))?;
     let fences = fences(state, guards).await?;
+    let store = &state.component.store;
+    if merge::is_wanted(changes.iter().map(|change| &change.metadata)) {
+        let steps = changes.into_iter().map(|change| to_step(state, change));
+        let steps = steps.collect::<Result<_, _>>()?;
+        return bounded(Failed::Save, state, store.merge(steps, fences)).await;
+    }
     let sets = changes.into_iter().map(|change| to_set(state, change));
     let mut sets: Vec<Set> = sets.collect::<Result<_, _>>()?;
-    let store = &state.component.store;
     if !fences.is_empty() {
         let operations = sets.into_iter().map(Operation::Set).collect();
         return bounded(Failed::Save, state, store.transact_while(operations, fences)).await;
@@ -135,6 +142,7 @@ pub(crate) async fn save(state: AppState<'_>, changes: Vec<Change>) -> Result<()
 
 /// Deletes a key.
 pub(crate) async fn delete(state: AppState<'_>, removal: Removal) -> Result<(), ApiError> {
+    own::check(own::OF_ALL, [&removal.metadata].into_iter())?;
     let guards = Guard::all([&removal.metadata].into_iter())?;
     let fences = fences(state, guards).await?;
     let key = removal.key.clone();
@@ -150,6 +158,7 @@ pub(crate) async fn delete(state: AppState<'_>, removal: Removal) -> Result<(), 
 
 /// Deletes keys.
 pub(crate) async fn delete_bulk(state: AppState<'_>, removals: Vec<Removal>) -> Result<(), ApiError> {
+    own::check(own::OF_ALL, removals.iter().map(|removal| &removal.metadata))?;
     let guards = Guard::all(removals.iter().map(|removal| &removal.metadata))?;
     let fences = fences(state, guards).await?;
     let deletes = removals.into_iter().map(|removal| to_delete(state, removal));
@@ -167,15 +176,35 @@ pub(crate) async fn delete_bulk(state: AppState<'_>, removals: Vec<Removal>) -> 
 /// Does all steps or none. `metadata` is of the transaction as a whole.
 pub(crate) async fn transact(
     state: AppState<'_>,
-    steps: Vec<Step>,
+    mut steps: Vec<Step>,
     metadata: &Metadata,
 ) -> Result<(), ApiError> {
-    let of_steps = steps.iter().map(|step| match step {
-        Step::Upsert(change) => &change.metadata,
-        Step::Delete(removal) => &removal.metadata,
-    });
-    let guards = Guard::all(of_steps.chain([metadata]))?;
+    own::check(own::OF_SAVES, [metadata].into_iter())?;
+    merge::spread(metadata, &mut steps);
+    for step in &steps {
+        match step {
+            Step::Upsert(change) => own::check(own::OF_SAVES, [&change.metadata].into_iter())?,
+            Step::Delete(removal) => own::check(own::OF_ALL, [&removal.metadata].into_iter())?,
+        }
+    }
+    let of_steps = || {
+        steps.iter().map(|step| match step {
+            Step::Upsert(change) => &change.metadata,
+            Step::Delete(removal) => &removal.metadata,
+        })
+    };
+    let guards = Guard::all(of_steps().chain([metadata]))?;
+    let merges = merge::is_wanted(of_steps());
     let fences = fences(state, guards).await?;
+    let store = &state.component.store;
+    if merges {
+        let steps = steps.into_iter().map(|step| match step {
+            Step::Upsert(change) => to_step(state, change),
+            Step::Delete(removal) => Ok(crdt::Step::Plain(Operation::Delete(to_delete(state, removal)?))),
+        });
+        let steps = steps.collect::<Result<_, _>>()?;
+        return bounded(Failed::Transaction, state, store.merge(steps, fences)).await;
+    }
     let operations = steps.into_iter().map(|step| {
         Ok(match step {
             Step::Upsert(change) => Operation::Set(to_set(state, change)?),
@@ -183,8 +212,12 @@ pub(crate) async fn transact(
         })
     });
     let operations = operations.collect::<Result<_, ApiError>>()?;
-    let transacting = state.component.store.transact_while(operations, fences);
-    bounded(Failed::Transaction, state, transacting).await
+    bounded(
+        Failed::Transaction,
+        state,
+        store.transact_while(operations, fences),
+    )
+    .await
 }
 
 async fn fences(state: AppState<'_>, guards: Vec<Guard>) -> Result<Vec<Condition>, ApiError> {
@@ -224,10 +257,8 @@ async fn bounded<T>(
         Failed::Transaction => Measured::Transaction,
         Failed::Query => Measured::Query,
     };
-    match measured(&state.component.about, operation, doing, StateError::fault).await {
-        Some(done) => done.map_err(|error| errors::failed(what, state.name, &error)),
-        None => Err(errors::timed_out(what, state.name, OPERATION_TIMEOUT)),
-    }
+    let done = measured(&state.component.about, operation, doing, StateError::fault).await;
+    done.map_err(|undone| errors::undone(what, state.name, &undone))
 }
 
 fn full_key(state: AppState<'_>, key: &str) -> Result<String, ApiError> {
@@ -248,6 +279,16 @@ fn to_set(state: AppState<'_>, mut change: Change) -> Result<Set, ApiError> {
         etag: change.etag,
         concurrency: change.concurrency,
         consistency: change.consistency,
+    })
+}
+
+/// A set, or a merge where the metadata asks for one.
+fn to_step(state: AppState<'_>, change: Change) -> Result<crdt::Step, ApiError> {
+    let merged = merge::of(&change).map_err(|reason| errors::invalid_change(state.name, reason))?;
+    let set = to_set(state, change)?;
+    Ok(match merged {
+        Some(change) => crdt::Step::Merge(crdt::Merge { set, change }),
+        None => crdt::Step::Plain(Operation::Set(set)),
     })
 }
 

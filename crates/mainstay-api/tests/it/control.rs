@@ -68,6 +68,7 @@ impl Control {
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
             exports: None,
+            migration: None,
             metrics: metrics.clone(),
             collectors: Vec::new(),
         };

@@ -14,6 +14,7 @@ use super::chain::{Segment, segments};
 use super::metrics::ArchiveMetrics;
 use super::retention::expired;
 use crate::error::BackupError;
+use crate::exports::PresentStore;
 use crate::key::BackupKey;
 use crate::repository::Repository;
 use crate::save::{self, Plan};
@@ -46,8 +47,6 @@ pub struct ArchiverOptions {
     pub system: String,
     /// The version of Mainstay.
     pub mainstay: String,
-    /// What the header calls the store.
-    pub store_kind: &'static str,
     /// The key; without one, nothing is encrypted.
     pub key: Option<BackupKey>,
 }
@@ -60,11 +59,12 @@ pub struct Archiver {
 }
 
 impl Archiver {
-    /// Begins to follow `store` before it answers, so that no later change is missed, and archives in the background. An
-    /// archive that cannot be reached is tried again and again, while the store goes on.
+    /// Begins to follow the `present` store before it answers, so that no later change is missed, and archives in the
+    /// background. An archive that cannot be reached is tried again and again, while the store goes on. When another store
+    /// takes the place of the present one, that is followed from then on, and changes in between are missed.
     pub async fn start(
         options: ArchiverOptions,
-        store: Arc<dyn Replicated>,
+        present: Arc<PresentStore>,
         metrics: Arc<ArchiveMetrics>,
         clock: Arc<dyn WallClock>,
     ) -> Result<Self, BackupError> {
@@ -72,7 +72,8 @@ impl Archiver {
         let mut work = Work {
             name: name.map_err(|error| BackupError::Machine(error.to_string()))?,
             options,
-            store,
+            store: present(),
+            present,
             metrics,
             clock,
             place: Version::ZERO,
@@ -103,6 +104,8 @@ impl Drop for Archiver {
 struct Work {
     name: FollowerName,
     options: ArchiverOptions,
+    present: Arc<PresentStore>,
+    /// The one that is followed.
     store: Arc<dyn Replicated>,
     metrics: Arc<ArchiveMetrics>,
     clock: Arc<dyn WallClock>,
@@ -190,6 +193,12 @@ impl Work {
 
     /// Archives one segment, if there is something for it. Gives whether there is more already.
     async fn round(&mut self) -> Result<bool, BackupError> {
+        let present = (self.present)();
+        if !Arc::ptr_eq(&present, &self.store) {
+            self.store = present;
+            self.is_checked = false;
+            self.follow().await?;
+        }
         if !self.is_checked {
             self.check().await?;
             self.is_checked = true;
@@ -199,7 +208,7 @@ impl Work {
                 self.follow().await?;
                 return Ok(true);
             }
-            // The store is another one: it was restored, or moved.
+            // Somebody else removed the follower.
             Err(FollowError::Unknown(_)) => {
                 self.is_checked = false;
                 self.follow().await?;
@@ -253,10 +262,8 @@ impl Work {
             key: self.options.key.clone(),
             files: Vec::new(),
         };
-        let store = self.options.store_kind;
         // Compressing and encrypting keeps a thread busy for a while.
-        let making =
-            tokio::task::spawn_blocking(move || save::segment(&plan, store, (after, up_to), commits));
+        let making = tokio::task::spawn_blocking(move || save::segment(&plan, (after, up_to), commits));
         let content = making
             .await
             .map_err(|error| BackupError::Machine(error.to_string()))??;

@@ -32,8 +32,6 @@ pub struct Header {
     pub created_unix_ms: u64,
     /// The version of Mainstay that wrote it.
     pub mainstay: String,
-    /// The store it was read from: `embedded`, `postgresql`.
-    pub store: String,
     /// The version that its first change comes after. 0 for a backup, which begins with nothing.
     #[serde(with = "as_text")]
     pub after: Version,

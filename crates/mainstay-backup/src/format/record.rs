@@ -38,8 +38,6 @@ pub enum Record {
     Begin {
         /// The version.
         at: Version,
-        /// What kind of store it is.
-        store: String,
     },
     /// A key.
     Entry(Entry),
@@ -136,10 +134,7 @@ pub fn encode(record: &Record, into: &mut Vec<u8>) {
     into.put_u8(kind(record));
     into.put_u32(0);
     match record {
-        Record::Begin { at, store } => {
-            into.put_u64(at.as_u64());
-            into.put_slice(store.as_bytes());
-        }
+        Record::Begin { at } => into.put_u64(at.as_u64()),
         Record::Entry(entry) => {
             into.put_u64(entry.version.as_u64());
             put_key(into, &entry.key);
@@ -256,10 +251,7 @@ struct Content(Bytes);
 impl Content {
     fn record(&mut self, kind: u8) -> Option<Record> {
         let record = match kind {
-            BEGIN => Record::Begin {
-                at: self.version()?,
-                store: self.text()?,
-            },
+            BEGIN => Record::Begin { at: self.version()? },
             ENTRY => Record::Entry(Entry {
                 version: self.version()?,
                 key: self.key()?,

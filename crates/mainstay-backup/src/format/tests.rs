@@ -18,7 +18,6 @@ fn header(kind: Kind) -> Header {
         system: "shop".to_owned(),
         created_unix_ms: 1_795_180_448_250,
         mainstay: "0.1.0".to_owned(),
-        store: "embedded".to_owned(),
         after: Version::ZERO,
         at: Version::from_u64(7),
         compression: Compression::Zstd,

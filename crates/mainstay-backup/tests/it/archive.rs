@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use mainstay_backup::archive::{ArchiveMetrics, Archiver, ArchiverOptions, segments};
 use mainstay_backup::repository::{Folder, Repository};
-use mainstay_backup::{BackupError, BackupKey, Restore};
+use mainstay_backup::{BackupError, BackupKey, PresentStore, Restore};
 use mainstay_store::embedded::{self, Embedded};
 use mainstay_store::simulated::Simulated;
-use mainstay_store::{Replicated, SystemWallClock, Version};
+use mainstay_store::{FollowerName, Replicated, Switch, SystemWallClock, Version};
 use proptest::prelude::*;
 
 use crate::faulty::Faulty;
@@ -20,14 +20,25 @@ fn options(to: Arc<dyn Repository>, key: Option<&BackupKey>) -> ArchiverOptions 
         keep: None,
         system: "shop".to_owned(),
         mainstay: "0.1.0".to_owned(),
-        store_kind: "simulated",
         key: key.cloned(),
     }
 }
 
+/// A store that stays where it is.
+fn present<S: Replicated>(store: &Arc<S>) -> Arc<PresentStore> {
+    let store = Arc::clone(store);
+    Arc::new(move || Arc::clone(&store) as Arc<dyn Replicated>)
+}
+
 async fn start<S: Replicated>(store: &Arc<S>, options: ArchiverOptions) -> (Archiver, Arc<ArchiveMetrics>) {
     let metrics = Arc::new(ArchiveMetrics::default());
-    let started = Archiver::start(options, store.clone(), metrics.clone(), Arc::new(SystemWallClock)).await;
+    let started = Archiver::start(
+        options,
+        present(store),
+        metrics.clone(),
+        Arc::new(SystemWallClock),
+    )
+    .await;
     (started.expect("it follows"), metrics)
 }
 
@@ -296,6 +307,50 @@ async fn an_embedded_store_that_rests_leaves_no_gap() {
     };
     let (found, _) = into_new_store(restore).await.expect("no gap");
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_store_that_was_moved_is_followed_where_it_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive: Arc<dyn Repository> = Arc::new(Folder::new(folder.path().join("archive")));
+    let (one, other) = (Arc::new(Simulated::new()), Arc::new(Simulated::new()));
+    let switch = Switch::new(one.clone());
+    let present = switch.clone();
+    let metrics = Arc::new(ArchiveMetrics::default());
+    let clock = Arc::new(SystemWallClock);
+    let present: Arc<PresentStore> = Arc::new(move || present.present());
+    let archiver = Archiver::start(options(archive.clone(), None), present, metrics.clone(), clock);
+    let archiver = archiver.await.expect("it follows");
+    let version = put(&*one, "key", "1").await;
+    until("it is archived", async || metrics.last() >= version).await;
+
+    let last = one.demote().await.expect("demoted");
+    other.demote().await.expect("demoted");
+    other.promote(last).await.expect("promoted");
+    let next: Arc<dyn Replicated> = other.clone();
+    let place_of_other = switch.admit(&next).expect("there is room");
+    let paused = switch
+        .pause(Duration::from_secs(5))
+        .await
+        .expect("nobody commits");
+    paused.switch_to(place_of_other, last);
+    let name = FollowerName::new("archive").expect("a name");
+    until("the other one is followed", async || {
+        let followers = other.followers().await.expect("followers");
+        followers.iter().any(|one| one.name == name)
+    })
+    .await;
+    let backup = place(folder.path(), "a.backup");
+    back_up(&other, &backup, &plan(None)).await;
+    let version = put(&*other, "key", "2").await;
+    until("it is archived", async || metrics.last() >= version).await;
+    archiver.stop().await;
+    let restore = Restore {
+        archive: Some(archive),
+        ..restore(backup, None)
+    };
+    let (found, _) = into_new_store(restore).await.expect("restored");
+    assert_eq!(found, content(&*other).await);
 }
 
 #[derive(Clone, Debug)]

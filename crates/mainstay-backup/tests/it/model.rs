@@ -100,9 +100,7 @@ pub fn place(folder: &Path, name: &str) -> Place {
 
 /// Backs a store up.
 pub async fn back_up<S: Replicated>(store: &Arc<S>, place: &Place, plan: &Plan) -> Verified {
-    let source = Export::begin(store.clone(), "simulated")
-        .await
-        .expect("a snapshot");
+    let source = Export::begin(store.clone()).await.expect("a snapshot");
     save(source, plan, place, &quiet).await.expect("backed up")
 }
 

@@ -47,7 +47,7 @@ async fn nothing_is_overwritten() {
     let (store, folder) = (filled().await, tempfile::tempdir().expect("a folder"));
     let place = place(folder.path(), "a.backup");
     std::fs::write(path(&folder, "a.backup"), "mine").expect("a file");
-    let source = Export::begin(store, "simulated").await.expect("a snapshot");
+    let source = Export::begin(store).await.expect("a snapshot");
     let error = save(source, &plan(None), &place, &quiet)
         .await
         .expect_err("refused");
@@ -65,9 +65,7 @@ async fn what_cannot_be_written_or_read_back_leaves_nothing() {
         name: "a.backup".to_owned(),
     };
     let attempt = async || {
-        let source = Export::begin(store.clone(), "simulated")
-            .await
-            .expect("a snapshot");
+        let source = Export::begin(store.clone()).await.expect("a snapshot");
         save(source, &plan(None), &place, &quiet)
             .await
             .expect_err("it fails")
@@ -91,10 +89,6 @@ struct Broken(u32);
 impl Source for Broken {
     fn at(&self) -> Version {
         Version::from_u64(1)
-    }
-
-    fn store(&self) -> &'static str {
-        "broken"
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Record>>, SourceError> {
@@ -124,16 +118,12 @@ async fn a_store_that_cannot_be_read_to_its_end_is_no_backup() {
 async fn a_source_arrives_in_another_process_as_it_was() {
     let store = filled().await;
     crate::model::put_once(&*store, "once", "1", "token").await;
-    let mut here = Export::begin(store.clone(), "simulated")
-        .await
-        .expect("a snapshot");
+    let mut here = Export::begin(store.clone()).await.expect("a snapshot");
     let mut expected = Vec::new();
     while let Some(records) = here.next().await.expect("readable") {
         expected.extend(records);
     }
-    let source = Export::begin(store.clone(), "simulated")
-        .await
-        .expect("a snapshot");
+    let source = Export::begin(store.clone()).await.expect("a snapshot");
     // What comes later is not of this moment, and neither is its token.
     crate::model::put_once(&*store, "later", "1", "another token").await;
     let mut outgoing = Outgoing::new(source);
@@ -147,7 +137,7 @@ async fn a_source_arrives_in_another_process_as_it_was() {
         found.extend(incoming.push(piece).expect("well formed"));
     }
     assert!(incoming.is_complete());
-    assert_eq!(incoming.begin(), Some((here.at(), "simulated")));
+    assert_eq!(incoming.begin(), Some(here.at()));
     assert!(found == expected, "{} of {} records", found.len(), expected.len());
 
     let mut incoming = Incoming::new();

@@ -7,7 +7,7 @@ mod layout;
 use std::fmt;
 use std::sync::Arc;
 
-use mainstay_store::{Reply, Scan, Store, Watch};
+use mainstay_store::{Reply, Scan, Store};
 
 pub use mainstay_store::Version;
 
@@ -17,9 +17,8 @@ pub use self::layout::InvalidName;
 use self::layout::Layout;
 use crate::error::ConfigurationError;
 use crate::limits::MAX_ITEMS;
-use crate::listener::Touched;
 use crate::port::{ConfigurationStore, Items, Metadata, check_keys};
-use crate::subscription::{Source, Subscription};
+use crate::subscription::Subscription;
 
 /// The component. Clones are the same one.
 ///
@@ -83,11 +82,7 @@ impl Stored {
     async fn follow(&self, keys: Vec<String>) -> Result<Subscription, ConfigurationError> {
         check_keys(&keys)?;
         let watch = self.store.watch(self.layout.records().start);
-        let source = Follower {
-            stored: self.clone(),
-            watch,
-        };
-        Subscription::new(Box::new(source), keys).await
+        Subscription::new(self.clone(), watch, keys).await
     }
 }
 
@@ -102,27 +97,6 @@ impl ConfigurationStore for Stored {
         _: &'a Metadata,
     ) -> Reply<'a, Result<Subscription, ConfigurationError>> {
         Reply::waiting(self.follow(keys))
-    }
-}
-
-#[derive(Debug)]
-struct Follower {
-    stored: Stored,
-    watch: Watch,
-}
-
-impl Source for Follower {
-    fn touched(&mut self) -> Reply<'_, Result<Touched, ConfigurationError>> {
-        Reply::waiting(async {
-            let changed = self.watch.changed().await;
-            changed
-                .map(|_| Touched::Anything)
-                .map_err(|_| ConfigurationError::Closed)
-        })
-    }
-
-    fn read<'a>(&'a self, keys: &'a [String]) -> Reply<'a, Result<Items, ConfigurationError>> {
-        Reply::waiting(self.stored.read(keys))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod concurrency;
 pub mod etags;
 pub mod limits;
 pub mod lists;
+pub mod merges;
 pub mod queries;
 pub mod time;
 
@@ -92,6 +93,13 @@ macro_rules! conformance_suite {
             lists::what_expired_is_not_listed,
             limits::the_largest_fit,
             limits::more_is_refused,
+            merges::two_nodes_converge,
+            merges::what_is_read_is_what_users_write,
+            merges::merges_of_another_kind_are_refused,
+            merges::what_looks_like_one_is_not_set,
+            merges::steps_are_made_in_their_order,
+            merges::merges_keep_what_is_required,
+            merges::a_merged_value_expires,
             concurrency::one_of_many_first_writes_wins,
             concurrency::increments_are_not_lost,
             concurrency::transfers_keep_the_sum,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Node;
+use super::{InvalidReplicated, Node};
 
 /// A number that nodes add to and subtract from: two sums per node, which only grow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,10 +20,13 @@ struct Sums {
 }
 
 impl Counter {
-    /// Adds to it, or subtracts when `by` is negative. A sum stays at 2^64 - 1 when it would be more.
-    pub fn add(&mut self, node: &str, by: i64) {
+    /// Adds to it, or subtracts when `by` is negative.
+    ///
+    /// # Errors
+    /// [`InvalidReplicated::Overflow`] when one of the node's sums would be 2^64 or more.
+    pub fn add(&mut self, node: &str, by: i64) -> Result<(), InvalidReplicated> {
         if by == 0 {
-            return;
+            return Ok(());
         }
         let sums = self.nodes.entry(node.to_owned()).or_default();
         let sum = if by > 0 {
@@ -31,7 +34,10 @@ impl Counter {
         } else {
             &mut sums.subtracted
         };
-        *sum = sum.saturating_add(by.unsigned_abs());
+        *sum = sum
+            .checked_add(by.unsigned_abs())
+            .ok_or(InvalidReplicated::Overflow)?;
+        Ok(())
     }
 
     /// The number.

@@ -51,7 +51,7 @@ fn run(steps: &[Step]) -> Vec<Copy> {
     let mut copies = vec![Copy::default(); NODES.len()];
     for step in steps {
         match *step {
-            Step::Add(node, by) => copies[node].counter.add(NODES[node], by),
+            Step::Add(node, by) => copies[node].counter.add(NODES[node], by).unwrap(),
             Step::Write(node, value, now) => copies[node].register.set(NODES[node], value.to_string(), now),
             Step::Put(node, element) => copies[node].set.add(NODES[node], element.to_string()),
             Step::Remove(node, element) => {
@@ -144,6 +144,100 @@ fn kinds_do_not_mix() {
         r#"{"crdt": "list"}"#,
         r#"{"crdt": "counter", "nodes": 1}"#,
     ] {
+        let marked = [MARK, wrong.as_bytes()].concat();
+        assert!(Replicated::from_slice(&marked).is_err(), "{wrong}");
         assert!(Replicated::from_slice(wrong.as_bytes()).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_counter_that_is_full_says_so() {
+    let mut counter = Counter::default();
+    for by in [i64::MAX, i64::MAX, 1, i64::MIN] {
+        counter.add("a", by).unwrap();
+    }
+    assert_eq!(counter.value(), i128::from(u64::MAX) - (1 << 63));
+    assert_eq!(counter.add("a", 1), Err(InvalidReplicated::Overflow));
+    assert_eq!(counter.add("a", i64::MIN), Err(InvalidReplicated::Overflow));
+    counter.add("a", -1).unwrap();
+    counter.add("b", 1).unwrap();
+    assert_eq!(counter.value(), i128::from(u64::MAX) - (1 << 63));
+}
+
+#[test]
+fn values_are_read_as_their_users_write_them() {
+    let author = Author::new("a", 7);
+    let read = |changes: &[Change]| {
+        let changed = changes
+            .iter()
+            .try_fold(None, |value, change| change.apply(value, &author).map(Some));
+        String::from_utf8(changed.unwrap().unwrap().plain().to_vec()).unwrap()
+    };
+    let change = |kind, operation, value: &str| Change::read(kind, operation, value.as_bytes()).unwrap();
+    let counted = [
+        change("counter", None, "5"),
+        change("counter", Some("decrement"), " 7 "),
+        change("counter", Some("increment"), "-1"),
+    ];
+    assert_eq!(read(&counted), "-3");
+    assert_eq!(read(&[change("register", None, "{\"n\": 1}")]), "{\"n\": 1}");
+    let collected = [
+        change("set", None, r#"["tea", 7, true, "tea"]"#),
+        change("set", Some("add"), r#""milk \u0022x\u0022""#),
+        change("set", Some("remove"), r#"["tea", "none"]"#),
+    ];
+    assert_eq!(read(&collected), r#"["milk \"x\"",7,true]"#);
+    assert_eq!(read(&[change("set", Some("remove"), "1")]), "[]");
+}
+
+#[test]
+fn mistakes_in_a_change_are_told() {
+    for (kind, operation, value, told) in [
+        ("list", None, "1", "`mainstay.crdt` is `list`"),
+        ("counter", Some("add"), "1", "`mainstay.op` of a counter is `add`"),
+        (
+            "set",
+            Some("increment"),
+            "1",
+            "`mainstay.op` of a set is `increment`",
+        ),
+        (
+            "register",
+            Some("add"),
+            "1",
+            "`mainstay.op` of a register is `add`",
+        ),
+        ("counter", None, "1.5", "a whole number"),
+        ("counter", None, "9223372036854775808", "a whole number"),
+        (
+            "counter",
+            Some("decrement"),
+            "-9223372036854775808",
+            "a whole number",
+        ),
+        ("counter", None, "", "a whole number"),
+        ("set", None, "tea", "a text, a number"),
+        ("set", None, "[[1]]", "a text, a number"),
+        ("set", None, r#"{"a": 1}"#, "a text, a number"),
+        ("set", None, "null", "a text, a number"),
+    ] {
+        let error = Change::read(kind, operation, value.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(told), "{kind} {operation:?} {value}: {error}");
+    }
+    assert_eq!(
+        Change::read("register", None, b"\xff"),
+        Err(InvalidChange::Register)
+    );
+}
+
+#[test]
+fn only_values_of_the_same_kind_are_changed() {
+    let author = Author::new("a", 7);
+    let counter = Change::read("counter", None, b"1").unwrap();
+    let value = counter.apply(None, &author).unwrap();
+    let set = Change::read("set", None, b"1").unwrap();
+    let refused = set.apply(Some(value), &author).unwrap_err();
+    assert_eq!(refused.to_string(), "it is a counter, and no set");
 }

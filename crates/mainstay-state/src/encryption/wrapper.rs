@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use mainstay_store::{Condition, Reply, Watch};
+use mainstay_store::{Condition, Reply};
 
 use super::Encryption;
 use crate::error::StateError;
 use crate::listing::{ListPage, Listing};
 use crate::port::{Consistency, Features, Item, Operation, StateStore, check_operations};
 use crate::query::{Query, QueryPage};
+use crate::watch::Watch;
 
 /// A component that only sees sealed values. Keys, `ETag`s, content types and expiries stay readable.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl StateStore for Encrypted {
         self.inner.list(listing)
     }
 
-    fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
+    fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         self.inner.watch(prefix)
     }
 

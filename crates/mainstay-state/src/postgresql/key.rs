@@ -1,15 +1,20 @@
 //! Keys as text of the database, which cannot hold every character.
 
-/// Stands before a letter that says which character is meant. A character for private use, which keys hardly have.
-const ESCAPE: char = '\u{E000}';
+/// Stands before a character that says which one is meant. It is the smallest that the database takes, so that texts have the
+/// order of their keys; keys hardly have it.
+const ESCAPE: char = '\u{1}';
 
-/// The text of a key: the key itself, unless it holds a NUL or the escape.
+/// Stand for a NUL, and for the escape itself.
+const NUL: char = '\u{1}';
+const ITSELF: char = '\u{2}';
+
+/// The text of a key: the key itself, unless it holds a NUL or the escape. Texts have the order of their keys, by bytes.
 pub(super) fn encode(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for character in key.chars() {
         match character {
-            '\0' => text.extend([ESCAPE, '0']),
-            ESCAPE => text.extend([ESCAPE, 'E']),
+            '\0' => text.extend([ESCAPE, NUL]),
+            ESCAPE => text.extend([ESCAPE, ITSELF]),
             other => text.push(other),
         }
     }
@@ -23,8 +28,8 @@ pub(super) fn decode(text: &str) -> Option<String> {
     while let Some(character) = characters.next() {
         key.push(match character {
             ESCAPE => match characters.next()? {
-                '0' => '\0',
-                'E' => ESCAPE,
+                NUL => '\0',
+                ITSELF => ESCAPE,
                 _ => return None,
             },
             other => other,
@@ -55,22 +60,27 @@ mod tests {
     #[test]
     fn usual_keys_are_their_own_text() {
         assert_eq!(encode("app||ä/b c%_"), "app||ä/b c%_");
-        assert_eq!(encode("a\0b\u{E000}"), "a\u{E000}0b\u{E000}E");
+        assert_eq!(encode("a\0b\u{1}"), "a\u{1}\u{1}b\u{1}\u{2}");
         assert_eq!(pattern("50%_\\||"), "50\\%\\_\\\\||%");
     }
 
     #[test]
     fn other_texts_are_no_keys() {
-        assert_eq!(decode("a\u{E000}"), None);
-        assert_eq!(decode("a\u{E000}x"), None);
+        assert_eq!(decode("a\u{1}"), None);
+        assert_eq!(decode("a\u{1}x"), None);
     }
 
     proptest! {
         #[test]
-        fn keys_come_back(key in "[a\0\u{E000}0E|]{0,12}") {
+        fn keys_come_back(key in "[a\0\u{1}\u{2}|]{0,12}") {
             let text = encode(&key);
             prop_assert!(!text.contains('\0'));
             prop_assert_eq!(decode(&text), Some(key));
+        }
+
+        #[test]
+        fn texts_have_the_order_of_their_keys(one in "[a\0\u{1}\u{2}\u{3}ü]{0,6}", two in "[a\0\u{1}\u{2}\u{3}ü]{0,6}") {
+            prop_assert_eq!(encode(&one).cmp(&encode(&two)), one.cmp(&two));
         }
     }
 }

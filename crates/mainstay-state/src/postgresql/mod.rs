@@ -4,6 +4,7 @@
 //! ```text
 //!   get      ──> one SELECT
 //!   transact ──> one statement that checks and writes; BEGIN and COMMIT travel with it
+//!   list     ──> one SELECT a page; whoever watches lists every second
 //!   query    ──> a cursor over the keys with the prefix; filtered and sorted here
 //!   sweep    ──> DELETE of what has expired, by one process at a time
 //!
@@ -14,7 +15,7 @@
 //! because of others is decided again. Nothing is prepared that outlives a call.
 
 mod change;
-pub(crate) mod connection_string;
+mod error;
 mod key;
 mod options;
 mod pool;
@@ -26,31 +27,34 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::postgres::{OpenError, commit_error, read_error};
+use mainstay_postgres::PostgresError;
 use mainstay_store::{CommitError, ReadError, Reply};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use self::change::{Change, Refusal};
-pub use self::options::{InvalidTableName, METADATA_NAMES, Options, TableName};
+pub use self::options::{InvalidOptions, InvalidTableName, METADATA_NAMES, Options, TableName};
 use self::pool::{NoConnection, Pool};
 use self::table::Names;
+use crate::backoff;
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
+use crate::listing::{ListPage, Listing};
 use crate::port::{
     Consistency, Features, Item, Operation, StateStore, check_bytes, check_keys, check_operations,
 };
 use crate::query::{Query, QueryPage, Selection};
+use crate::watch::Watch;
 
 /// How often a change is decided again because others changed the same keys meanwhile.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// The longest pause between two attempts.
-const MAX_PAUSE_MS: u64 = 32;
-
 /// How many values a query fetches at once.
 const QUERY_PAGE: i32 = 64;
+
+/// How often a table is looked at that is watched.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How much later than the server we give up waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -72,11 +76,11 @@ struct Shared {
 
 impl Postgresql {
     /// The component in this database. Does not connect yet.
-    pub fn new(options: &Options) -> Result<Self, OpenError> {
+    pub fn new(options: &Options) -> Result<Self, PostgresError> {
         let shared = Shared {
             pool: Pool::new(options)?,
             names: Names::new(&options.table, &options.metadata_table),
-            timeout: options.timeout,
+            timeout: options.server.timeout,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -87,7 +91,7 @@ impl Postgresql {
     ///
     /// Cancel safe: the tables are made wholly or not at all.
     pub async fn connect(&self) -> Result<(), StateError> {
-        self.shared.pool.lease(0).await.map_err(not_read)?.give_back();
+        self.shared.pool.lease(0).await.map_err(no_read)?.give_back();
         Ok(())
     }
 
@@ -99,7 +103,7 @@ impl Postgresql {
         let mut tries = 2;
         loop {
             tries -= 1;
-            let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+            let lease = self.shared.pool.lease(0).await.map_err(no_read)?;
             let reading = read::read(&lease, &self.shared.names, keys);
             match timeout(self.shared.timeout + GRACE, reading).await {
                 Ok(Ok(items)) => {
@@ -108,10 +112,20 @@ impl Postgresql {
                 }
                 // The connection broke, maybe long ago; to read again is harmless.
                 Ok(Err(error)) if error.code().is_none() && tries > 0 => {}
-                Ok(Err(error)) => return Err(read_error(&error).into()),
+                Ok(Err(error)) => return Err(error::not_read(error.into())),
                 Err(_) => return Err(ReadError::Unavailable(self.silence()).into()),
             }
         }
+    }
+
+    async fn list_page(&self, listing: &Listing) -> Result<ListPage, StateError> {
+        let lease = self.shared.pool.lease(0).await.map_err(no_read)?;
+        let listing = read::list(&lease, &self.shared.names, listing);
+        let page = timeout(self.shared.timeout + GRACE, listing).await;
+        let page = page.map_err(|_| ReadError::Unavailable(self.silence()))?;
+        let page = page.map_err(|error| error::not_read(error.into()))?;
+        lease.give_back();
+        Ok(page)
     }
 
     async fn write(&self, operations: &[Operation]) -> Result<(), StateError> {
@@ -125,7 +139,7 @@ impl Postgresql {
             match self.try_change(&change, bytes).await? {
                 Attempt::Done => return Ok(()),
                 Attempt::Refused(refusal) => return change::refused(operations, &refusal),
-                Attempt::TakenBack => pause(attempt).await,
+                Attempt::TakenBack => backoff::pause(attempt).await,
             }
         }
         let keys: Vec<&str> = operations.iter().map(Operation::key).take(3).collect();
@@ -133,7 +147,7 @@ impl Postgresql {
     }
 
     async fn try_change(&self, change: &Change<'_>, bytes: usize) -> Result<Attempt, StateError> {
-        let lease = self.shared.pool.lease(bytes).await.map_err(not_written)?;
+        let lease = self.shared.pool.lease(bytes).await.map_err(no_write)?;
         let running = change.run(&lease, &self.shared.names);
         match timeout(self.shared.timeout + GRACE, running).await {
             Ok(Ok(refusal)) => {
@@ -144,13 +158,13 @@ impl Postgresql {
                 lease.give_back();
                 Ok(Attempt::TakenBack)
             }
-            Ok(Err(error)) => Err(commit_error(&error).into()),
+            Ok(Err(error)) => Err(error::not_written(error.into())),
             Err(_) => Err(CommitError::UnknownOutcome(self.silence()).into()),
         }
     }
 
     async fn select(&self, query: &Query, prefix: &str) -> Result<QueryPage, StateError> {
-        let mut lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+        let mut lease = self.shared.pool.lease(0).await.map_err(no_read)?;
         let selecting = self.select_in(lease.client_mut(), query, prefix);
         let page = timeout(self.shared.timeout + GRACE, selecting)
             .await
@@ -165,7 +179,7 @@ impl Postgresql {
         query: &Query,
         prefix: &str,
     ) -> Result<QueryPage, StateError> {
-        let failed = |error| StateError::from(read_error(&error));
+        let failed = |error: tokio_postgres::Error| error::not_read(error.into());
         // One statement sees one moment, however slowly its results are fetched.
         let transaction = client
             .build_transaction()
@@ -237,6 +251,15 @@ impl StateStore for Postgresql {
         Reply::waiting(self.select(query, prefix))
     }
 
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::waiting(self.list_page(listing))
+    }
+
+    /// By looking again and again: that the database tells by itself would take a trigger on a table that may be Dapr's too.
+    fn watch<'a>(&'a self, _: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        Reply::ready(Ok(Watch::of_clock(LOOK_INTERVAL)))
+    }
+
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
         Reply::waiting(async move { self.write(&operations).await })
     }
@@ -259,27 +282,17 @@ fn is_taken_back(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| codes.contains(code))
 }
 
-/// Of random length, so that rivals do not meet again at once.
-async fn pause(attempt: u32) {
-    let most_ms = (1_u64 << attempt.min(16)).min(MAX_PAUSE_MS);
-    let mut random = [0; 8];
-    // Without randomness it is the longest.
-    let share = getrandom::fill(&mut random).map_or(u64::MAX, |()| u64::from_ne_bytes(random));
-    tokio::time::sleep(Duration::from_micros(share % (most_ms * 1_000))).await;
+fn no_read(reason: NoConnection) -> StateError {
+    match reason {
+        NoConnection::Busy => ReadError::Unavailable("too many calls wait for a connection".into()).into(),
+        NoConnection::Unavailable(error) => error::not_read(error),
+    }
 }
 
-fn not_read(reason: NoConnection) -> StateError {
-    let reason = match reason {
-        NoConnection::Busy => "too many calls wait for a connection".into(),
-        NoConnection::Unavailable(reason) => reason,
-    };
-    ReadError::Unavailable(reason).into()
-}
-
-fn not_written(reason: NoConnection) -> StateError {
-    let error = match reason {
-        NoConnection::Busy => CommitError::Overloaded,
-        NoConnection::Unavailable(reason) => CommitError::Unavailable(reason),
-    };
-    error.into()
+fn no_write(reason: NoConnection) -> StateError {
+    match reason {
+        NoConnection::Busy => CommitError::Overloaded.into(),
+        // Nothing was sent.
+        NoConnection::Unavailable(error) => CommitError::Unavailable(error.to_string().into()).into(),
+    }
 }

@@ -1,64 +1,49 @@
 //! What the component can be told: Dapr's names for it.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use super::connection_string;
-use crate::metadata::{InvalidMetadata, Reader, Span};
+use mainstay_base::parse_duration;
 
-/// How Dapr's client prepares statements; here nothing is prepared for more than one call.
-const WITHOUT_EFFECT: &[&str] = &["queryExecMode"];
-
-/// The names of the metadata that [`Options::parse`] reads or knows to be without effect.
-pub const METADATA_NAMES: &[&str] = &[
+/// The names of the metadata that [`Options::from_metadata`] reads, besides those that say how the server is reached.
+pub const METADATA_NAMES: [&str; 5] = [
     "cleanupInterval",
     "cleanupIntervalInSeconds",
-    "connectionMaxIdleTime",
-    "connectionString",
-    "database",
-    "host",
-    "hostaddr",
-    "maxConns",
     "metadataTableName",
-    "password",
-    "port",
-    "queryExecMode",
-    "sslRootCert",
     "tableName",
     "tablePrefix",
-    "timeout",
-    "timeoutInSeconds",
-    "url",
-    "useAWSIAM",
-    "useAzureAD",
-    "user",
 ];
 
-/// Most connections: a server rarely allows more to everybody together.
-const MAX_CONNECTIONS: usize = 1_000;
-
 /// Where the database is, and where in it the values are.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// A URL, or settings such as `host=db user=me`. May hold a password.
-    pub connection: String,
-    /// Who may sign the server's certificate; without it, whom the machine trusts.
-    pub root_certificates: Option<PathBuf>,
+    /// How to reach it, and how long a call may take. A server is asked on 4 connections, or as many as there are processors,
+    /// unless it says otherwise; one that nobody needs is kept for 30 min.
+    pub server: mainstay_postgres::Options,
     /// The table with the values. `state`.
     pub table: TableName,
     /// The table that says when expired values were removed last. `dapr_metadata`.
     pub metadata_table: TableName,
-    /// How long a call may take, and how long to connect. 20 s, as in Dapr.
-    pub timeout: Duration,
     /// How often expired values are removed; `None` for never. 1 h.
     pub cleanup_interval: Option<Duration>,
-    /// Most connections at once. 4, or as many as there are processors.
-    pub max_connections: usize,
-    /// How long a connection is kept that nobody needs. 30 min.
-    pub max_idle_time: Duration,
-    /// What was given and means nothing here.
-    pub without_effect: Vec<&'static str>,
+}
+
+/// Metadata that cannot be used. Secrets are never part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOptions {
+    /// The server cannot be reached so.
+    #[error(transparent)]
+    Server(#[from] mainstay_postgres::InvalidOptions),
+    /// No table has this name.
+    #[error("`{0}` is not valid: {InvalidTableName}")]
+    Table(&'static str),
+    /// Both say what the table is called.
+    #[error("`tableName` and `tablePrefix` say the same: leave one of them out")]
+    TwoTables,
+    /// No interval.
+    #[error("`{0}` is not valid: write a duration such as 1h, or seconds; 0 for never")]
+    Interval(&'static str),
 }
 
 /// The name of a table, with its schema before a dot or without: letters, digits and underscores, as Dapr does in the
@@ -94,199 +79,132 @@ impl fmt::Display for TableName {
     }
 }
 
-impl Options {
-    /// The database behind a URL, or behind settings such as `host=db user=me`.
-    pub fn new(connection: impl Into<String>) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+impl From<mainstay_postgres::Options> for Options {
+    fn from(server: mainstay_postgres::Options) -> Self {
         Self {
-            connection: connection.into(),
-            root_certificates: None,
+            server,
             table: TableName("state".to_owned()),
             metadata_table: TableName("dapr_metadata".to_owned()),
-            timeout: Duration::from_secs(20),
             cleanup_interval: Some(Duration::from_secs(3_600)),
-            max_connections: processors.max(4),
-            max_idle_time: Duration::from_secs(1_800),
-            without_effect: Vec::new(),
-        }
-    }
-
-    /// Reads the metadata of a component file, of which secrets were resolved; names are compared without regard to case.
-    /// Takes those of Dapr's components of version 1 (`tableName`) and 2 (`tablePrefix`).
-    pub fn parse<'a>(
-        metadata: impl IntoIterator<Item = (&'a str, &'a str)>,
-    ) -> Result<Self, Vec<InvalidMetadata>> {
-        let mut reader = Reader::new(metadata, METADATA_NAMES);
-        for (name, reason) in [
-            (
-                "useAWSIAM",
-                "log in with a password or a certificate of the connection string",
-            ),
-            (
-                "useAzureAD",
-                "log in with a password or a certificate of the connection string",
-            ),
-        ] {
-            if reader.flag(name) {
-                reader.unsupported(name, reason);
-            }
-        }
-        let mut options = Self::new("");
-        options.read_connection(&mut reader);
-        options.read_tables(&mut reader);
-        options.read_limits(&mut reader);
-        options.without_effect = reader.present(WITHOUT_EFFECT);
-        reader.finish(options)
-    }
-
-    fn read_connection(&mut self, reader: &mut Reader<'_>) {
-        let text = reader.text(&["connectionString", "url"]).unwrap_or_default();
-        let names = [
-            ("host", "host"),
-            ("hostaddr", "hostaddr"),
-            ("port", "port"),
-            ("database", "dbname"),
-            ("user", "user"),
-            ("password", "password"),
-        ];
-        let given = names.into_iter().filter_map(|(name, setting)| {
-            let value = reader.text(&[name])?;
-            Some((setting, value))
-        });
-        let overrides: Vec<_> = given.collect();
-        if text.is_empty() && overrides.is_empty() {
-            reader.required(&["connectionString"]);
-            return;
-        }
-        match connection_string::parse(text, &overrides) {
-            Ok(connection) => {
-                self.connection = connection.settings;
-                self.root_certificates = connection.root_certificates;
-                if let Some(connections) = connection.max_connections {
-                    self.max_connections = connections.clamp(1, MAX_CONNECTIONS);
-                }
-            }
-            Err(reason) => reader.invalid("connectionString", reason),
-        }
-        if let Some(file) = reader.text(&["sslRootCert"]) {
-            self.root_certificates = Some(file.into());
-        }
-    }
-
-    fn read_tables(&mut self, reader: &mut Reader<'_>) {
-        let prefix = reader.text(&["tablePrefix"]);
-        let table = reader.text(&["tableName"]);
-        if prefix.is_some() && table.is_some() {
-            reader.invalid("tablePrefix", "tableName says it: leave one of them out");
-        }
-        if let Some(prefix) = prefix {
-            read_table("tablePrefix", &format!("{prefix}state"), &mut self.table, reader);
-        }
-        if let Some(table) = table {
-            read_table("tableName", table, &mut self.table, reader);
-        }
-        if let Some(table) = reader.text(&["metadataTableName"]) {
-            read_table("metadataTableName", table, &mut self.metadata_table, reader);
-        }
-    }
-
-    fn read_limits(&mut self, reader: &mut Reader<'_>) {
-        match reader.duration(&["timeout", "timeoutInSeconds"]) {
-            Span::Unsaid => {}
-            Span::For(timeout) if timeout >= Duration::from_secs(1) => self.timeout = timeout,
-            _ => reader.invalid("timeout", "write at least 1s"),
-        }
-        match reader.duration(&["cleanupInterval", "cleanupIntervalInSeconds"]) {
-            Span::Unsaid => {}
-            Span::For(interval) if !interval.is_zero() => self.cleanup_interval = Some(interval),
-            _ => self.cleanup_interval = None,
-        }
-        if let Span::For(idle) = reader.duration(&["connectionMaxIdleTime"])
-            && !idle.is_zero()
-        {
-            self.max_idle_time = idle;
-        }
-        if let Some(connections @ 1..) = reader.number::<i64>(&["maxConns"]) {
-            let connections = usize::try_from(connections).unwrap_or(MAX_CONNECTIONS);
-            self.max_connections = connections.min(MAX_CONNECTIONS);
         }
     }
 }
 
-fn read_table(name: &'static str, table: &str, place: &mut TableName, reader: &mut Reader<'_>) {
-    match TableName::new(table) {
-        Ok(table) => *place = table,
-        Err(invalid) => reader.invalid(name, invalid.to_string()),
+impl Options {
+    /// Reads the metadata of a component, whose names may be written in large or small letters; secrets were resolved. Takes
+    /// those of Dapr's components of version 1 (`tableName`) and 2 (`tablePrefix`).
+    pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Result<Self, InvalidOptions> {
+        let text = |name: &str| {
+            let mut found = metadata.iter();
+            let found = found.find(|(given, _)| given.eq_ignore_ascii_case(name));
+            let found = found.map(|(_, value)| value.trim());
+            found.filter(|value| !value.is_empty())
+        };
+        let table = |name, text: &str| TableName::new(text).map_err(|_| InvalidOptions::Table(name));
+        let mut options = Self::from(mainstay_postgres::Options::from_metadata(metadata)?);
+        match (text("tablePrefix"), text("tableName")) {
+            (Some(_), Some(_)) => return Err(InvalidOptions::TwoTables),
+            (Some(prefix), None) => options.table = table("tablePrefix", &format!("{prefix}state"))?,
+            (None, Some(name)) => options.table = table("tableName", name)?,
+            (None, None) => {}
+        }
+        if let Some(name) = text("metadataTableName") {
+            options.metadata_table = table("metadataTableName", name)?;
+        }
+        for name in ["cleanupIntervalInSeconds", "cleanupInterval"] {
+            if let Some(given) = text(name) {
+                let interval = interval(given).ok_or(InvalidOptions::Interval(name))?;
+                options.cleanup_interval = (!interval.is_zero()).then_some(interval);
+            }
+        }
+        Ok(options)
     }
 }
 
-/// The connection may hold a password, so it is not shown.
-impl fmt::Debug for Options {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Options")
-            .field("root_certificates", &self.root_certificates)
-            .field("table", &self.table)
-            .field("max_connections", &self.max_connections)
-            .finish_non_exhaustive()
+/// As with Dapr, what is negative means never, as nothing does.
+fn interval(text: &str) -> Option<Duration> {
+    if text.starts_with('-') {
+        return Some(Duration::ZERO);
     }
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    seconds.or_else(|| parse_duration(text).ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(pairs: &[(&str, &str)]) -> Result<Options, InvalidOptions> {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Options::from_metadata(&pairs.collect())
+    }
+
     #[test]
     fn a_component_file_is_read() {
-        let options = Options::parse([
+        let options = read(&[
             (
                 "connectionString",
                 "host=db user=me password=s3cret database=shop",
             ),
-            ("tablePrefix", "public.My_"),
+            ("TABLEPREFIX", "public.My_"),
+            ("metadataTableName", ""),
             ("timeoutInSeconds", "5"),
             ("cleanupIntervalInSeconds", "0"),
-            ("connectionMaxIdleTime", "5m"),
             ("maxConns", "7"),
-            ("keyPrefix", "name"),
             ("queryExecMode", "exec"),
         ])
         .unwrap();
-        assert_eq!(
-            options.connection,
-            "host='db' user='me' password='s3cret' dbname='shop' "
-        );
         assert_eq!(options.table.to_string(), "public.my_state");
-        assert_eq!(options.timeout, Duration::from_secs(5));
+        assert_eq!(options.metadata_table.to_string(), "dapr_metadata");
+        assert_eq!(options.server.timeout, Duration::from_secs(5));
+        assert_eq!(options.server.max_connections, Some(7));
         assert_eq!(options.cleanup_interval, None);
-        assert_eq!(options.max_idle_time, Duration::from_secs(300));
-        assert_eq!(options.max_connections, 7);
-        assert_eq!(options.without_effect, ["queryExecMode"]);
         assert!(!format!("{options:?}").contains("s3cret"));
     }
 
     #[test]
-    fn the_parts_of_a_connection_can_stand_alone() {
-        let options = Options::parse([("host", "db"), ("user", "me"), ("database", "shop")]).unwrap();
-        assert_eq!(options.connection, "host='db' dbname='shop' user='me' ");
+    fn expired_values_are_removed_as_often_as_is_said() {
+        for (given, expected) in [
+            ("90", Some(90)),
+            ("1h", Some(3_600)),
+            ("-1", None),
+            ("", Some(3_600)),
+        ] {
+            let options = read(&[("host", "db"), ("cleanupInterval", given)]).unwrap();
+            assert_eq!(
+                options.cleanup_interval,
+                expected.map(Duration::from_secs),
+                "{given}"
+            );
+        }
     }
 
     #[test]
     fn what_it_cannot_do_is_refused() {
-        for (name, value) in [
-            ("tableName", "a;drop"),
-            ("tableName", "a.b.c"),
-            ("metadataTableName", "\"x\""),
-            ("timeout", "10ms"),
-            ("timeout", "-1"),
-            ("useAzureAD", "true"),
-            ("host", "other"),
+        for (name, value, expected) in [
+            ("tableName", "a;drop", InvalidOptions::Table("tableName")),
+            ("tableName", "a.b.c", InvalidOptions::Table("tableName")),
+            (
+                "metadataTableName",
+                "\"x\"",
+                InvalidOptions::Table("metadataTableName"),
+            ),
+            (
+                "cleanupInterval",
+                "soon",
+                InvalidOptions::Interval("cleanupInterval"),
+            ),
+            (
+                "useAzureAD",
+                "true",
+                mainstay_postgres::InvalidOptions::Unsupported("useAzureAD").into(),
+            ),
         ] {
-            let pairs = [("connectionString", "postgres://u@db/x"), (name, value)];
-            let mistakes = Options::parse(pairs).unwrap_err();
-            assert_eq!(mistakes.len(), 1, "{name}: {mistakes:?}");
+            assert_eq!(read(&[("host", "db"), (name, value)]).unwrap_err(), expected);
         }
-        let missing = Options::parse([("tableName", "x")]).unwrap_err();
-        assert_eq!(missing, [InvalidMetadata::Missing("connectionString")]);
+        let both = [("host", "db"), ("tableName", "a"), ("tablePrefix", "b")];
+        assert_eq!(read(&both).unwrap_err(), InvalidOptions::TwoTables);
     }
 }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mainstay_store::postgres::{OpenError, Server, Session, describe};
+use mainstay_postgres::{Postgres, PostgresError, Session, describe};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 use tokio_postgres::Client;
@@ -21,12 +21,18 @@ pub(super) enum NoConnection {
     /// Too many calls wait.
     Busy,
     /// The database cannot be used.
-    Unavailable(Arc<str>),
+    Unavailable(PostgresError),
 }
+
+/// How many there are when nothing is said: with fewer processors as many.
+const MIN_CONNECTIONS: usize = 4;
+
+/// How long one is kept that nobody needs, when nothing is said.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(1_800);
 
 /// The connections.
 pub(super) struct Pool {
-    server: Server,
+    server: Postgres,
     names: Names,
     timeout: Duration,
     max_idle_time: Duration,
@@ -51,21 +57,18 @@ pub(super) struct Lease<'a> {
 
 impl Pool {
     /// Does not connect yet.
-    pub(super) fn new(options: &Options) -> Result<Self, OpenError> {
-        let server = Server::new(
-            &options.connection,
-            options.root_certificates.as_deref(),
-            options.timeout,
-            options.timeout,
-        )?;
+    pub(super) fn new(options: &Options) -> Result<Self, PostgresError> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let connections = options.server.max_connections;
+        let connections = connections.unwrap_or(processors.max(MIN_CONNECTIONS));
         Ok(Self {
-            server,
+            server: Postgres::new(options.server.clone())?,
             names: Names::new(&options.table, &options.metadata_table),
-            timeout: options.timeout,
-            max_idle_time: options.max_idle_time,
+            timeout: options.server.timeout,
+            max_idle_time: options.server.max_idle_time.unwrap_or(MAX_IDLE_TIME),
             idle: Mutex::default(),
             calls: Calls::default(),
-            connections: Semaphore::new(options.max_connections.max(1)),
+            connections: Semaphore::new(connections),
             has_tables: AtomicBool::new(false),
             is_durable: AtomicBool::new(false),
         })
@@ -101,7 +104,9 @@ impl Pool {
                 "no connection was free or could be made within {} ms",
                 limit.as_millis()
             );
-            Err(NoConnection::Unavailable(reason.into()))
+            Err(NoConnection::Unavailable(PostgresError::Unavailable(
+                reason.into(),
+            )))
         })
     }
 
@@ -113,16 +118,14 @@ impl Pool {
         idle.pop().map(|idle| idle.session)
     }
 
-    async fn open(&self) -> Result<Session, Arc<str>> {
-        let mut session = self.server.session().await.map_err(|error| match error {
-            OpenError::Unavailable(reason) => reason,
-            other => other.to_string().into(),
-        })?;
-        let is_durable = set_up(&session.client, self.timeout).await;
-        let is_durable = is_durable.map_err(|error| describe(&error))?;
+    async fn open(&self) -> Result<Session, PostgresError> {
+        let mut session = self.server.session().await?;
+        let is_durable = set_up(&session, self.timeout).await;
+        let is_durable = is_durable.map_err(|error| PostgresError::Unavailable(describe(&error)))?;
         self.is_durable.store(is_durable, Ordering::Relaxed);
         if !self.has_tables.load(Ordering::Relaxed) {
-            table::ensure(&mut session.client, &self.names).await?;
+            let ensured = table::ensure(&mut session, &self.names).await;
+            ensured.map_err(PostgresError::Refused)?;
             self.has_tables.store(true, Ordering::Relaxed);
         }
         Ok(session)
@@ -161,7 +164,7 @@ impl Lease<'_> {
     }
 
     pub(super) fn client_mut(&mut self) -> &mut Client {
-        &mut self.session.client
+        &mut self.session
     }
 }
 
@@ -169,7 +172,7 @@ impl Deref for Lease<'_> {
     type Target = Client;
 
     fn deref(&self) -> &Client {
-        &self.session.client
+        &self.session
     }
 }
 

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use mainstay_store::Sweeper;
-use mainstay_store::postgres::read_error;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
-use super::{Postgresql, not_read};
+use super::{Postgresql, error, no_read};
 use crate::error::StateError;
 use crate::stored::{Swept, tell};
 
@@ -33,9 +32,9 @@ impl Postgresql {
     ///
     /// Cancel safe: what was removed stays removed, the rest is found again.
     pub async fn sweep(&self, interval: Duration) -> Result<Swept, StateError> {
-        let lease = self.shared.pool.lease(0).await.map_err(not_read)?;
+        let lease = self.shared.pool.lease(0).await.map_err(no_read)?;
         let swept = self.sweep_on(&lease, interval).await;
-        let values = swept.map_err(|error| StateError::from(read_error(&error)))?;
+        let values = swept.map_err(|error| error::not_read(error.into()))?;
         lease.give_back();
         Ok(Swept { values, stale: 0 })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainstay_store::postgres::describe;
+use mainstay_postgres::describe;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::order::{lookup, sort_order};
 use super::{Query, QueryError};
+use crate::crdt;
 use crate::key::SEPARATOR;
 use crate::limits::{MAX_FOUND_BYTES, MAX_SCANNED};
 use crate::port::Item;
@@ -58,7 +59,7 @@ impl<'a> Selection<'a> {
     }
 
     /// Takes the item if the query is about it.
-    pub(crate) fn offer(&mut self, key: &str, item: Item) -> Result<(), QueryError> {
+    pub(crate) fn offer(&mut self, key: &str, mut item: Item) -> Result<(), QueryError> {
         let ours = key
             .strip_prefix(self.prefix)
             .is_some_and(|key| !key.contains(SEPARATOR));
@@ -68,6 +69,11 @@ impl<'a> Selection<'a> {
         self.scanned += 1;
         if self.scanned > MAX_SCANNED {
             return Err(QueryError::TooManyValues);
+        }
+        // What is asked about are values as their users write them.
+        match crdt::plain(std::mem::take(&mut item.value)) {
+            Ok(value) => item.value = value,
+            Err(_) => return Ok(()),
         }
         let Ok(document) = serde_json::from_slice::<Value>(&item.value) else {
             return Ok(());

@@ -3,6 +3,8 @@
 //! ```text
 //!   get      ──> read.lua    one call: hashes and what is left of their lives, at one moment
 //!   transact ──> write.lua   one call: all requirements are checked before anything is written
+//!   list     ──> SCAN, and list.lua for the keys that a page needs
+//!   watch    <── keyspace notifications, which the server is told to send
 //!
 //!   key  hash { data, version: the ETag, content-type: not in Dapr }, expires with EXPIRE
 //! ```
@@ -13,8 +15,10 @@
 //! Two things differ from Dapr's component: a set without a time to live ends an earlier one, and what a transaction requires
 //! is checked for all of it before its first write.
 
+mod list;
 mod options;
 mod script;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,12 +31,14 @@ pub use self::options::{InvalidOptions, Options};
 use self::script::{Script, Strange};
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
+use crate::listing::{ListPage, Listing};
 use crate::port::{
     Consistency, Features, Item, Operation, Requirement, StateStore, check_bytes, check_keys,
     check_operations,
 };
 use crate::query::{Query, QueryPage};
 use crate::ttl::TimeToLive;
+use crate::watch::Watch;
 
 /// The component. Clones are the same one.
 ///
@@ -46,6 +52,7 @@ pub struct Redis {
 struct Shared {
     server: Server,
     read: Script,
+    list: Script,
     write: Script,
     time_to_live: TimeToLive,
 }
@@ -56,6 +63,7 @@ impl Redis {
         let shared = Shared {
             server: Server::new(options.server)?,
             read: Script::read(),
+            list: Script::list(),
             write: Script::write(),
             time_to_live: options.time_to_live,
         };
@@ -79,8 +87,7 @@ impl Redis {
             return Ok(Vec::new());
         }
         let answer = self.read_answer(keys).await.map_err(|error| read_error(&error))?;
-        script::items(answer, keys)
-            .unwrap_or_else(|Strange| Err(ReadError::Unavailable(Strange.to_string().into()).into()))
+        script::items(answer, keys).unwrap_or_else(|strange| Err(strange.of_read()))
     }
 
     async fn read_answer(&self, keys: &[String]) -> Result<Value, RedisError> {
@@ -147,6 +154,14 @@ impl StateStore for Redis {
         Reply::ready(Err(StateError::QueryUnsupported))
     }
 
+    fn list<'a>(&'a self, listing: &'a Listing) -> Reply<'a, Result<ListPage, StateError>> {
+        Reply::waiting(self.list_page(listing))
+    }
+
+    fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        Reply::waiting(watch::watch(&self.shared.server, prefix))
+    }
+
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
         Reply::waiting(async move { self.write(&operations).await })
     }
@@ -173,6 +188,13 @@ fn write_error(error: RedisError) -> StateError {
         other => CommitError::Unavailable(other.to_string().into()),
     };
     error.into()
+}
+
+impl Strange {
+    /// What a reader is told.
+    fn of_read(self) -> StateError {
+        ReadError::Unavailable(self.to_string().into()).into()
+    }
 }
 
 impl fmt::Display for Strange {

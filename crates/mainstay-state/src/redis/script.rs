@@ -6,6 +6,7 @@ use bytes::Bytes;
 use mainstay_redis::redis::{self, Cmd, Value};
 
 use crate::error::StateError;
+use crate::listing::ListedKey;
 use crate::port::{Etag, Item, Operation, Requirement};
 use crate::ttl::TimeToLive;
 
@@ -26,6 +27,10 @@ pub(super) struct Strange;
 impl Script {
     pub(super) fn read() -> Self {
         Self::new(include_str!("read.lua"))
+    }
+
+    pub(super) fn list() -> Self {
+        Self::new(include_str!("list.lua"))
     }
 
     pub(super) fn write() -> Self {
@@ -110,16 +115,7 @@ pub(super) fn items(
     answer: Value,
     keys: &[String],
 ) -> Result<Result<Vec<Option<Item>>, StateError>, Strange> {
-    let [now, items] = array(answer)?;
-    let Value::Int(now_ms) = now else {
-        return Err(Strange);
-    };
-    let Value::Array(items) = items else {
-        return Err(Strange);
-    };
-    if items.len() != keys.len() {
-        return Err(Strange);
-    }
+    let (now_ms, items) = timed(answer, keys)?;
     let mut found = Vec::with_capacity(items.len());
     for (key, item) in keys.iter().zip(items) {
         if item == Value::Nil {
@@ -134,6 +130,45 @@ pub(super) fn items(
     Ok(Ok(found))
 }
 
+/// What the script that lists found: those of the keys that hold values.
+pub(super) fn listed(answer: Value, keys: &[String]) -> Result<Vec<ListedKey>, Strange> {
+    let (now_ms, items) = timed(answer, keys)?;
+    let mut found = Vec::with_capacity(items.len());
+    for (key, item) in keys.iter().zip(items) {
+        if item == Value::Nil {
+            continue;
+        }
+        let [size, version, content_type, left] = array(item)?;
+        let (Value::Int(bytes), Some(version), Value::Int(left_ms)) = (size, text(version)?, left) else {
+            return Err(Strange);
+        };
+        if let Some(etag) = Etag::new(version) {
+            found.push(ListedKey {
+                key: key.clone(),
+                etag,
+                value_bytes: usize::try_from(bytes).map_err(|_| Strange)?,
+                content_type: text(content_type)?,
+                expires_at_ms: expiry(left_ms, now_ms),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The server's time, and one answer for each key.
+fn timed(answer: Value, keys: &[String]) -> Result<(i64, Vec<Value>), Strange> {
+    match array(answer)? {
+        [Value::Int(now_ms), Value::Array(items)] if items.len() == keys.len() => Ok((now_ms, items)),
+        _ => Err(Strange),
+    }
+}
+
+/// When what has so long to live expires; what is negative stays.
+fn expiry(left_ms: i64, now_ms: i64) -> Option<u64> {
+    let expires_at_ms = (left_ms >= 0).then(|| now_ms.saturating_add(left_ms))?;
+    u64::try_from(expires_at_ms).ok()
+}
+
 /// `None` when it is nothing that a state store has written.
 fn item_of(value: Value, now_ms: i64) -> Result<Option<Item>, Strange> {
     let [data, version, content_type, left] = array(value)?;
@@ -143,12 +178,11 @@ fn item_of(value: Value, now_ms: i64) -> Result<Option<Item>, Strange> {
     let Some(etag) = Etag::new(version) else {
         return Ok(None);
     };
-    let expires_at_ms = (left_ms >= 0).then(|| now_ms.saturating_add(left_ms));
     Ok(Some(Item {
         value: data,
         etag,
         content_type: text(content_type)?,
-        expires_at_ms: expires_at_ms.and_then(|expires| u64::try_from(expires).ok()),
+        expires_at_ms: expiry(left_ms, now_ms),
     }))
 }
 

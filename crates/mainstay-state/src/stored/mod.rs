@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use mainstay_store::{
-    Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock, Watch,
+    Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock,
 };
 
 pub use self::layout::InvalidName;
@@ -19,11 +19,12 @@ pub use self::sweep::Swept;
 pub(crate) use self::sweep::tell;
 use crate::error::StateError;
 use crate::limits::MAX_VALUE_BYTES;
-use crate::listing::{Filling, ListPage, Listing};
+use crate::listing::{Filling, ListPage, ListedKey, Listing};
 use crate::port::{
     Consistency, Features, Item, Operation, Requirement, StateStore, check_keys, check_operations,
 };
 use crate::query::{Query, QueryPage, Selection};
+use crate::watch::Watch;
 
 /// How often a change is decided anew because others changed the same keys meanwhile.
 const MAX_ATTEMPTS: usize = 16;
@@ -142,7 +143,7 @@ impl Stored {
             let page = self.store.scan(&Scan::new(current).limit(QUERY_PAGE)).await?;
             for entry in page.entries {
                 if let Some((name, item)) = self.live(entry, now_ms)?
-                    && !filling.offer(name, item)
+                    && !filling.offer(ListedKey::new(name, item))
                 {
                     return Ok(filling.finish());
                 }
@@ -217,8 +218,9 @@ impl StateStore for Stored {
         Reply::waiting(self.list_page(listing))
     }
 
-    fn watch(&self, prefix: &str) -> Result<Watch, StateError> {
-        Ok(self.store.watch(self.layout.records(prefix).start))
+    fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
+        let watch = self.store.watch(self.layout.records(prefix).start);
+        Reply::ready(Ok(Watch::of_store(watch)))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

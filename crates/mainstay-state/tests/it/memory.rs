@@ -40,5 +40,8 @@ async fn keys_can_be_listed_and_not_watched() {
     let subject = Memory::open().await;
     // The suite skips components that say they cannot list.
     assert!(subject.state.list(&Listing::default()).await.is_ok());
-    assert_eq!(subject.state.watch("").unwrap_err(), StateError::CannotWatch);
+    assert_eq!(
+        subject.state.watch("").await.unwrap_err(),
+        StateError::CannotWatch
+    );
 }

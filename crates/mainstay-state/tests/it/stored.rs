@@ -429,5 +429,5 @@ async fn keys_can_be_listed_and_watched() {
             .await
             .is_ok()
     );
-    assert!(subject.state.watch("").is_ok());
+    assert!(subject.state.watch("").await.is_ok());
 }

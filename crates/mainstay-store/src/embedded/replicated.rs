@@ -47,6 +47,10 @@ impl Replicated for Embedded {
         Reply::ready(feed::followers(&self.reader.tree, &moment).map_err(ReadError::from))
     }
 
+    fn about_entries(&self) -> Reply<'_, Result<u64, ReadError>> {
+        Reply::ready(Ok(self.reader.tree.about_len()))
+    }
+
     fn role(&self) -> Reply<'_, Result<Role, ReadError>> {
         let moment = self.reader.snapshots.open();
         Reply::ready(self.reader.role(&moment).map_err(ReadError::from))

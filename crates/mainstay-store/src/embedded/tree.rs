@@ -106,6 +106,11 @@ impl Tree {
         self.engine.get_highest_persisted_seqno().unwrap_or(0)
     }
 
+    /// About how many keys there are; what was overwritten or deleted counts until it is merged.
+    pub(super) fn about_len(&self) -> u64 {
+        self.engine.approximate_len() as u64
+    }
+
     /// A number that no record and no change of the tree has yet.
     pub(super) fn next_number(&self) -> u64 {
         self.numbers.get()

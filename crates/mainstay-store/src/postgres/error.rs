@@ -48,7 +48,7 @@ pub enum OpenError {
 }
 
 /// What went wrong, with its causes: the outermost alone says "db error".
-pub fn describe(error: &Error) -> Arc<str> {
+pub(super) fn describe(error: &Error) -> Arc<str> {
     if let Some(database) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", database.message(), database.code().code()).into();
     }
@@ -90,7 +90,7 @@ pub(super) fn is_of_server(error: &Error) -> bool {
 }
 
 /// The answer to a change that the server did not commit, or may not have.
-pub fn commit_error(error: &Error) -> CommitError {
+pub(super) fn commit_error(error: &Error) -> CommitError {
     let reason = describe(error);
     match error.code() {
         _ if !is_undone(error) => CommitError::UnknownOutcome(reason),
@@ -103,7 +103,7 @@ pub fn commit_error(error: &Error) -> CommitError {
 }
 
 /// The answer to a read that failed.
-pub fn read_error(error: &Error) -> ReadError {
+pub(super) fn read_error(error: &Error) -> ReadError {
     let reason = describe(error);
     match error.code() {
         Some(code) if is_damage(code) => ReadError::Damaged(Damage::new(reason)),

@@ -48,6 +48,11 @@ const TRIM: &str = "DELETE FROM {schema}.changes WHERE ctid = ANY (ARRAY( \
         AND version < (SELECT max(version) FROM {schema}.changes) \
     ORDER BY version, place LIMIT $1))";
 
+/// What the server knows of the size of the table, which may be nothing.
+const ABOUT_ENTRIES: &str = "SELECT CASE WHEN reltuples >= 0 THEN reltuples::bigint \
+    ELSE (SELECT count(*) FROM {schema}.keys) END \
+    FROM pg_class WHERE oid = '{schema}.keys'::regclass";
+
 /// The changes after a version.
 pub(super) async fn changes(
     pool: &Pool,
@@ -154,6 +159,13 @@ fn commits(mut changes: Vec<Change<'_>>) -> Result<Vec<Committed>, ReadError> {
         commits.push(commit);
     }
     Ok(commits)
+}
+
+/// About how many keys there are.
+pub(super) async fn about_entries(pool: &Pool) -> Result<u64, ReadError> {
+    let rows = pool.query(ABOUT_ENTRIES, &[]).await?;
+    let count = rows.first().map_or(Ok(0), |row| row.try_get::<_, i64>(0));
+    Ok(count.map_err(|error| read_error(&error))?.unsigned_abs())
 }
 
 /// Who follows.

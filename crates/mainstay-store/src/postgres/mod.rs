@@ -16,8 +16,6 @@
 //!
 //! Other calls that take their turn in the line (`turns.rs`) keep changes for followers and make the store a copy of another
 //! one, which is so for every process that uses the schema.
-//!
-//! [`Server`] connects to any database, for components that keep data in tables of their own.
 
 mod checksum;
 mod committer;
@@ -48,13 +46,12 @@ use tokio::task::JoinHandle;
 
 use self::committer::Commits;
 pub use self::destroy::DestroyError;
-pub use self::error::{OpenError, commit_error, describe, read_error};
+pub use self::error::OpenError;
 use self::listener::Listener;
 pub use self::options::{Options, SchemaName};
 use self::pool::Pool;
 use self::queue::{Entrance, Waiting};
 use self::session::Connector;
-pub use self::session::{Server, Session};
 use self::snapshots::Snapshots;
 use self::turns::Turns;
 use crate::batch::Batch;

@@ -62,6 +62,35 @@ impl Options {
 }
 
 impl Options {
+    /// Which store this is: the same text for the same server, database and schema, whoever logs in. Holds no secret.
+    pub fn location(&self) -> String {
+        let hosts = self.server.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        });
+        let mut hosts: Vec<String> = hosts.collect();
+        if hosts.is_empty() {
+            hosts.extend(self.server.get_hostaddrs().iter().map(IpAddr::to_string));
+        }
+        let ports = self.server.get_ports();
+        let servers: Vec<String> = hosts
+            .iter()
+            .enumerate()
+            .map(|(index, host)| {
+                // One port is that of all.
+                let port = ports.get(index).or_else(|| ports.first()).copied();
+                format!("{host}:{}", port.unwrap_or(5_432))
+            })
+            .collect();
+        let user = self.server.get_user().unwrap_or_default();
+        let database = self.server.get_dbname().unwrap_or(user);
+        format!(
+            "postgres://{}/{database}, schema {}",
+            servers.join(","),
+            self.schema
+        )
+    }
+
     /// How long to wait for the answer to a change: longer than the server works on it.
     pub(super) fn answer_timeout(&self) -> Duration {
         const GRACE: Duration = Duration::from_secs(5);
@@ -164,6 +193,27 @@ mod tests {
         assert!(!format!("{options:?}").contains("s3cret"));
         let error = Options::new("postgres://u:s3cret@127.0.0.1/x?sslmode=s3cret2").unwrap_err();
         assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[test]
+    fn a_location_is_that_of_the_store_and_no_secret() {
+        let location = |url: &str| Options::new(url).unwrap().location();
+        let expected = "postgres://db.example:5432/shop, schema mainstay";
+        for url in [
+            "postgres://me:s3cret@db.example/shop",
+            "postgresql://you@db.example:5432/shop?sslmode=require",
+            "host=db.example user=me dbname=shop",
+        ] {
+            assert_eq!(location(url), expected);
+        }
+        assert_eq!(
+            location("postgres://me@a,b:5433/"),
+            "postgres://a:5432,b:5433/me, schema mainstay"
+        );
+        assert_eq!(
+            location("user=me host=/run/postgresql port=5434"),
+            "postgres:///run/postgresql:5434/me, schema mainstay"
+        );
     }
 
     #[test]

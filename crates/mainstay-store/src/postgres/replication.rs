@@ -65,6 +65,10 @@ impl Replicated for Postgres {
         Reply::waiting(feed::followers(&self.pool))
     }
 
+    fn about_entries(&self) -> Reply<'_, Result<u64, ReadError>> {
+        Reply::waiting(feed::about_entries(&self.pool))
+    }
+
     fn role(&self) -> Reply<'_, Result<Role, ReadError>> {
         Reply::waiting(feed::role(&self.pool))
     }
@@ -103,5 +107,5 @@ impl Replicated for Postgres {
 
 /// The answer cannot be read, though the call took effect.
 fn unclear(error: &tokio_postgres::Error) -> CommitError {
-    CommitError::UnknownOutcome(super::describe(error))
+    CommitError::UnknownOutcome(super::error::describe(error))
 }

@@ -16,19 +16,12 @@ use tokio_postgres_rustls::MakeRustlsConnect as Rustls;
 use super::error::{OpenError, describe};
 use super::options::Options;
 
-/// A server of PostgreSQL: connects to it, with TLS as [`Options::new`] says, whatever the connection is for.
-#[derive(Clone)]
-pub struct Server {
-    config: Config,
-    tls: Tls,
-    connect_timeout: Duration,
-}
-
-/// Makes the store's connections.
+/// Makes connections to the server.
 #[derive(Clone)]
 pub(super) struct Connector {
     pub options: Arc<Options>,
-    server: Server,
+    config: Config,
+    tls: Tls,
 }
 
 /// TLS where it is used. A socket of this machine has no name that a certificate could be for, and gets no TLS, but is
@@ -48,8 +41,7 @@ impl MakeTlsConnect<Socket> for Tls {
 }
 
 /// A connection. It is closed when this is dropped.
-pub struct Session {
-    /// Sends requests over it.
+pub(super) struct Session {
     pub client: Client,
     driver: JoinHandle<()>,
 }
@@ -57,58 +49,43 @@ pub struct Session {
 /// What the driver of a connection does with it.
 pub(super) type Stream = Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>;
 
-impl Server {
-    /// The server behind a URL, see [`Options::new`], or behind settings such as `host=db user=me`. Does not connect yet.
-    ///
-    /// It may take `connect_timeout` to connect; a server that acknowledges nothing for `silence_timeout` is given up.
-    /// `root_certificates` is a file of those who may sign the server's certificate; without it, whom the machine trusts.
-    pub fn new(
-        url: &str,
-        root_certificates: Option<&Path>,
-        connect_timeout: Duration,
-        silence_timeout: Duration,
-    ) -> Result<Self, OpenError> {
-        let config = super::options::parse(url)?;
-        Self::with_config(config, root_certificates, connect_timeout, silence_timeout)
-    }
-
-    fn with_config(
-        mut config: Config,
-        root_certificates: Option<&Path>,
-        connect_timeout: Duration,
-        silence_timeout: Duration,
-    ) -> Result<Self, OpenError> {
+impl Connector {
+    /// Does not connect yet.
+    pub(super) fn new(options: Options) -> Result<Self, OpenError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| OpenError::Certificates(error.to_string().into()))?
-            .with_root_certificates(roots(root_certificates)?)
+            .with_root_certificates(roots(options.root_certificates.as_deref())?)
             .with_no_client_auth();
+        let mut config = options.server.clone();
         config
-            .connect_timeout(connect_timeout)
+            .connect_timeout(options.connect_timeout)
             .keepalives_idle(Duration::from_secs(10))
-            .tcp_user_timeout(silence_timeout)
+            .tcp_user_timeout(options.statement_timeout)
             .application_name("mainstay");
         Ok(Self {
+            options: Arc::new(options),
             config,
             tls: Tls(Rustls::new(tls)),
-            connect_timeout,
         })
     }
 
     /// Connects, and drives the connection until the session is dropped. Cancel safe.
-    pub async fn session(&self) -> Result<Session, OpenError> {
+    pub(super) async fn session(&self) -> Result<Session, OpenError> {
         let (client, stream) = self.connect().await?;
         let driver = tokio::spawn(async move {
             if let Err(error) = stream.await {
-                tracing::debug!(error = %describe(&error), "a connection to a database ended");
+                tracing::debug!(error = %describe(&error), "a connection of the store ended");
             }
         });
-        Ok(Session { client, driver })
+        let session = Session { client, driver };
+        self.within(self.set_up(&session.client)).await?;
+        Ok(session)
     }
 
-    /// A connection that somebody else drives.
-    async fn connect(&self) -> Result<(Client, Stream), OpenError> {
+    /// A connection that somebody else drives. It is not set up.
+    pub(super) async fn connect(&self) -> Result<(Client, Stream), OpenError> {
         let connecting = async {
             let connected = self.config.connect(self.tls.clone()).await;
             connected.map_err(|error| OpenError::Unavailable(describe(&error)))
@@ -117,48 +94,11 @@ impl Server {
     }
 
     async fn within<T>(&self, work: impl Future<Output = Result<T, OpenError>>) -> Result<T, OpenError> {
-        let limit = self.connect_timeout;
+        let limit = self.options.connect_timeout;
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let reason = format!("it does not answer within {} ms", limit.as_millis());
             Err(OpenError::Unavailable(reason.into()))
         })
-    }
-}
-
-/// The settings may hold a password, so they are not shown.
-impl fmt::Debug for Server {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Server")
-            .field("hosts", &self.config.get_hosts())
-            .finish_non_exhaustive()
-    }
-}
-
-impl Connector {
-    pub(super) fn new(options: Options) -> Result<Self, OpenError> {
-        let server = Server::with_config(
-            options.server.clone(),
-            options.root_certificates.as_deref(),
-            options.connect_timeout,
-            options.statement_timeout,
-        )?;
-        Ok(Self {
-            options: Arc::new(options),
-            server,
-        })
-    }
-
-    /// Connects, and drives the connection until the session is dropped.
-    pub(super) async fn session(&self) -> Result<Session, OpenError> {
-        let session = self.server.session().await?;
-        self.server.within(self.set_up(&session.client)).await?;
-        Ok(session)
-    }
-
-    /// A connection that somebody else drives. It is not set up.
-    pub(super) async fn connect(&self) -> Result<(Client, Stream), OpenError> {
-        self.server.connect().await
     }
 
     /// Says what this session needs, whatever the server's defaults are, and makes sure that it is so.
@@ -193,7 +133,7 @@ impl Connector {
 
 impl Session {
     /// Whether the connection has ended.
-    pub fn is_closed(&self) -> bool {
+    pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
 }

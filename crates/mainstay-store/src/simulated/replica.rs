@@ -79,6 +79,10 @@ impl Replicated for Simulated {
         Reply::waiting(self.look(|state, _| Ok(state.feed.followers())))
     }
 
+    fn about_entries(&self) -> Reply<'_, Result<u64, ReadError>> {
+        Reply::waiting(self.look(|state, _| Ok(state.data.len() as u64)))
+    }
+
     fn role(&self) -> Reply<'_, Result<Role, ReadError>> {
         Reply::waiting(self.look(|state, _| Ok(state.role)))
     }

@@ -122,7 +122,6 @@ fn as_json((object, header): &Backup<'_>) -> serde_json::Value {
             "at": time(header.at),
             "version": header.at.to_string(),
             "created": rfc3339(header.created_unix_ms),
-            "store": header.store,
             "mainstay": header.mainstay,
             "encrypted_with": header.encryption.as_ref().map(|encryption| encryption.key.as_str()),
         }),

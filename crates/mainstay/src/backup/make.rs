@@ -13,8 +13,9 @@ use super::remote::Remote;
 use super::{Args, Meter, refused};
 use crate::client::{print, print_json};
 use crate::clock;
-use crate::components::SECRETS_KEY_FILE;
+use crate::components::{SECRETS_KEY_FILE, StorePlan};
 use crate::failure::{Failure, Outcome};
+use crate::migration::{self, STORE_FOLDER};
 use crate::render::size::size;
 
 /// Backs the system up to `target`.
@@ -35,16 +36,15 @@ pub(super) async fn run(args: &Args, target: &str) -> Outcome {
         .await;
     }
     let stopped = args.system.stopped()?;
-    let plan = &stopped.manifest.store;
     let data_dir = stopped.lease.path().to_owned();
-    if !plan.exists_in(&data_dir) {
+    if matches!(stopped.manifest.store, StorePlan::Embedded) && !data_dir.join(STORE_FOLDER).exists() {
         return Err(Failure::refused(format!(
             "there is no store in the data directory {}: the system has never run",
             data_dir.display()
         )));
     }
-    let store = plan.open(&data_dir).await?;
-    let source = Export::begin(store, plan.kind()).await;
+    let (switch, _) = migration::start(&stopped.manifest, &data_dir).await?;
+    let source = Export::begin(switch.present()).await;
     let source = source.map_err(|error| refused(&error.into()))?;
     let system = stopped.manifest.name.clone();
     Work {
@@ -157,7 +157,6 @@ pub(super) fn as_json(verified: &Verified, place: &Place, plan: &Plan) -> serde_
         "at": rfc3339_millis(header.at.unix_ms()),
         "version": header.at.to_string(),
         "created": rfc3339(header.created_unix_ms),
-        "store": header.store,
         "keys": totals.entries,
         "content_bytes": totals.content_bytes,
         "bytes": container_bytes,

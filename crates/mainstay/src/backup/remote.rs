@@ -20,7 +20,6 @@ pub(super) struct Remote {
     body: Body,
     incoming: Incoming,
     at: Version,
-    store: String,
     /// What came with the beginning.
     first: Vec<Record>,
 }
@@ -32,13 +31,11 @@ impl Remote {
             body: control.stream("/api/backup").await?,
             incoming: Incoming::new(),
             at: Version::ZERO,
-            store: String::new(),
             first: Vec::new(),
         };
         loop {
-            if let Some((at, store)) = remote.incoming.begin() {
+            if let Some(at) = remote.incoming.begin() {
                 remote.at = at;
-                remote.store = store.to_owned();
                 return Ok(remote);
             }
             match remote.receive().await {
@@ -68,10 +65,6 @@ impl Remote {
 impl Source for Remote {
     fn at(&self) -> Version {
         self.at
-    }
-
-    fn store(&self) -> &str {
-        &self.store
     }
 
     async fn next(&mut self) -> Result<Option<Vec<Record>>, SourceError> {

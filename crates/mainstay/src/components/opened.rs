@@ -6,10 +6,11 @@ use std::sync::Arc;
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
-use mainstay_store::{Replicated, Store, Sweeper};
+use mainstay_state::crdt::Merging;
+use mainstay_store::{Store, Sweeper, SystemWallClock};
 
 use super::secrets::Folders;
-use super::{Plan, Planned, StorePlan};
+use super::{Plan, Planned};
 use crate::failure::Failure;
 use crate::resources::SettingValue;
 
@@ -17,13 +18,15 @@ use crate::resources::SettingValue;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'a> {
     /// The store of the system; a sidecar has none.
-    pub(crate) store: Option<&'a StorePlan>,
+    pub(crate) store: Option<&'a Arc<dyn Store>>,
     /// Where paths in component files start.
     pub(crate) dir: &'a Path,
     /// Where the system keeps its data.
     pub(crate) data_dir: &'a Path,
     /// The namespace; empty when there is none.
     pub(crate) namespace: &'a str,
+    /// The name of this process among those that share components.
+    pub(crate) node: &'a str,
     /// Where their operations are counted.
     pub(crate) metrics: &'a Metrics,
 }
@@ -35,7 +38,7 @@ pub(crate) struct Opened {
     sweepers: Vec<Sweeper>,
     namespace: String,
     // Last, so that it goes when everything else has.
-    store: Option<Arc<dyn Replicated>>,
+    store: Option<Arc<dyn Store>>,
 }
 
 #[derive(Debug)]
@@ -51,17 +54,13 @@ enum Component {
 pub(super) struct Secrets<'a>(&'a [(Planned, Component)]);
 
 impl Opened {
-    /// Opens the store and every component on it.
+    /// Opens every component.
     pub(crate) async fn open(planned: &[Planned], around: Surroundings<'_>) -> Result<Self, Failure> {
-        let store = match around.store {
-            Some(plan) => Some(plan.open_primary(around.data_dir).await?),
-            None => None,
-        };
         let mut opened = Self {
             components: Vec::new(),
             sweepers: Vec::new(),
             namespace: around.namespace.to_owned(),
-            store,
+            store: around.store.cloned(),
         };
         // Others need them.
         let is_secret = |one: &&Planned| matches!(one.plan, Plan::Secrets(_));
@@ -99,8 +98,7 @@ impl Opened {
             version: one.version.clone(),
             meter: around.metrics.meter(&one.name, one.kind.name()),
         };
-        let store = self.store.clone().map(|store| store as Arc<dyn Store>);
-        let (store, secrets) = (store.as_ref(), Secrets(&self.components));
+        let (store, secrets) = (self.store.as_ref(), Secrets(&self.components));
         Ok(match &one.plan {
             Plan::Configuration(plan) => {
                 let (store, stored) = plan.open(&one.name, store, &secrets).await?;
@@ -121,21 +119,17 @@ impl Opened {
                 Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
-                let (store, sweeper) = plan.open(&one.name, store, &secrets).await?;
+                let (values, sweeper) = plan.open(&one.name, store, &secrets).await?;
                 self.sweepers.extend(sweeper);
+                let store = Merging::new(values, around.node, Arc::new(SystemWallClock));
                 Component::State(StateComponent {
                     about,
-                    store,
+                    store: Arc::new(store),
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
                 })
             }
         })
-    }
-
-    /// The store itself, for who copies it.
-    pub(crate) fn store(&self) -> Option<Arc<dyn Replicated>> {
-        self.store.clone()
     }
 
     /// What an app may use.

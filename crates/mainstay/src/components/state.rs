@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
-use mainstay_state::{
-    InMemory, InMemoryOptions, InvalidMetadata, KeyPrefix, StateStore, Stored, postgresql, redis,
-};
+use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore, Stored, postgresql, redis};
 use mainstay_store::{Store, Sweeper};
 
 use super::engine::{EngineSettings, Metadata};
@@ -122,11 +120,15 @@ impl Place {
     fn read(engine: Engine, settings: &mut Settings<'_>) -> Option<Self> {
         Some(match engine {
             Engine::InMemory => Self::InMemory,
-            Engine::Postgres => Self::Postgres(EngineSettings::read(
-                settings,
-                postgresql::METADATA_NAMES,
-                |metadata| postgres_options(metadata).map(drop),
-            )?),
+            Engine::Postgres => {
+                let names = [
+                    &mainstay_postgres::METADATA_NAMES[..],
+                    &postgresql::METADATA_NAMES,
+                ]
+                .concat();
+                let check = |metadata: &Metadata| postgres_options(metadata).map(drop);
+                Self::Postgres(EngineSettings::read(settings, &names, check)?)
+            }
             Engine::Redis => Self::Redis(EngineSettings::read(
                 settings,
                 &mainstay_redis::METADATA_NAMES,
@@ -170,23 +172,11 @@ impl Place {
 }
 
 fn postgres_options(metadata: &Metadata) -> Result<postgresql::Options, String> {
-    postgresql::Options::parse(pairs(metadata)).map_err(|mistakes| told(&mistakes))
+    postgresql::Options::from_metadata(metadata).map_err(|error| error.to_string())
 }
 
 fn redis_options(metadata: &Metadata) -> Result<redis::Options, String> {
     redis::Options::from_metadata(metadata).map_err(|error| error.to_string())
-}
-
-fn pairs(metadata: &Metadata) -> impl Iterator<Item = (&str, &str)> {
-    metadata
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-}
-
-/// All that is wrong, in one line.
-fn told(mistakes: &[InvalidMetadata]) -> String {
-    let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-    told.join("; ")
 }
 
 impl Key {

@@ -1,24 +1,11 @@
 //! The store of the system: where everything durable lies.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-
-use mainstay_store::embedded::{self, Embedded};
-use mainstay_store::postgres::{self, Postgres, SchemaName};
-use mainstay_store::{Replicated, Role};
+use mainstay_store::postgres::{self, SchemaName};
 
 use crate::document::did_you_mean;
-use crate::failure::Failure;
 
-/// The folder of the embedded store in the data directory.
-pub(crate) const FOLDER: &str = "store";
-
-/// How long a database may take to be there: machines that start together are not ready together.
-const PATIENCE: Duration = Duration::from_secs(15);
-
-/// How long until it is tried again.
-const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// The store in the data directory, as a manifest calls it.
+pub(crate) const EMBEDDED: &str = "embedded";
 
 /// Which store it is.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +22,7 @@ impl StorePlan {
     ///
     /// The error is a sentence and an advice; neither shows a password.
     pub(crate) fn read(text: &str, system: &str) -> Result<Self, (String, String)> {
-        if text == "embedded" {
+        if text == EMBEDDED {
             return Ok(Self::Embedded);
         }
         let Some((scheme, _)) = text.split_once("://") else {
@@ -53,67 +40,28 @@ impl StorePlan {
         Ok(Self::Postgres(Box::new(options)))
     }
 
-    /// What a backup calls it.
-    pub(crate) const fn kind(&self) -> &'static str {
+    /// Which store it is: the same text for the same store. Holds no secret.
+    pub(crate) fn location(&self) -> String {
         match self {
-            Self::Embedded => "embedded",
-            Self::Postgres(_) => "postgresql",
-        }
-    }
-
-    /// Whether opening it may find something; a database always may.
-    pub(crate) fn exists_in(&self, data_dir: &Path) -> bool {
-        match self {
-            Self::Embedded => data_dir.join(FOLDER).exists(),
-            Self::Postgres(_) => true,
-        }
-    }
-
-    /// Opens it, whatever its role.
-    pub(crate) async fn open(&self, data_dir: &Path) -> Result<Arc<dyn Replicated>, Failure> {
-        match self {
-            Self::Embedded => Ok(open_embedded(&data_dir.join(FOLDER)).await?),
-            Self::Postgres(options) => Ok(Arc::new(connect(options).await?)),
-        }
-    }
-
-    /// Opens it to run on it, which a copy that is not finished is not good for.
-    pub(super) async fn open_primary(&self, data_dir: &Path) -> Result<Arc<dyn Replicated>, Failure> {
-        let store = self.open(data_dir).await?;
-        match store.role().await {
-            Ok(Role::Primary) => Ok(store),
-            Ok(Role::Replica) => Err(Failure::refused(
-                "the store is a copy that is not finished, or was moved elsewhere: finish what was begun, or put a backup in \
-                 its place with `mainstay restore --force`",
-            )),
-            Err(error) => Err(Failure::refused(format!("the store cannot be read: {error}"))),
+            Self::Embedded => "the embedded store".to_owned(),
+            Self::Postgres(options) => options.location(),
         }
     }
 }
 
-/// Opens the embedded store in a folder, or makes it.
-pub(crate) async fn open_embedded(folder: &Path) -> Result<Arc<Embedded>, Failure> {
-    let options = embedded::Options::new(folder);
-    let opening = tokio::task::spawn_blocking(move || Embedded::open(&options));
-    let store = opening
-        .await
-        .map_err(|_| Failure::refused("the store could not be opened"))?
-        .map_err(|error| Failure::refused(error.to_string()))?;
-    Ok(Arc::new(store))
-}
-
-async fn connect(options: &postgres::Options) -> Result<Postgres, Failure> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        match Postgres::open(options.clone()).await {
-            Ok(store) => return Ok(store),
-            Err(postgres::OpenError::Unavailable(reason)) if tokio::time::Instant::now() < deadline => {
-                tracing::warn!("the database of the store is not there yet: {reason}");
-                tokio::time::sleep(RETRY_WAIT).await;
-            }
-            Err(error) => return Err(Failure::refused(error.to_string())),
-        }
-    }
+/// Whether a `store` has a password in it, which variables do not count for: what names a store may be written down, a
+/// password may not.
+pub(crate) fn spells_out_password(text: &str) -> bool {
+    let without_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let is_spelt = |password: &str| !password.is_empty() && !password.starts_with("${");
+    let user = without_scheme.rsplit_once('@').map(|(user, _)| user);
+    // The name of a variable may hold a colon: `${NAME:-default}`.
+    let in_user = user
+        .filter(|user| !user.starts_with("${"))
+        .and_then(|user| user.split_once(':'))
+        .is_some_and(|(_, password)| is_spelt(password));
+    let mut parts = text.split("password=").skip(1);
+    in_user || parts.any(is_spelt)
 }
 
 /// The schema of a system: its name with what a schema may be called.
@@ -149,6 +97,29 @@ mod tests {
             panic!("a database");
         };
         assert_eq!(options.schema.as_str(), "mainstay_web_shop");
+    }
+
+    #[test]
+    fn a_password_is_seen_wherever_it_is() {
+        for text in [
+            "postgres://me:s3cret@localhost/x",
+            "postgres://me:s3cret@${HOST}/x",
+            "postgres://me@localhost/x?password=s3cret",
+            "postgres://me:a${B}@localhost/x",
+        ] {
+            assert!(spells_out_password(text), "{text}");
+        }
+        for text in [
+            "embedded",
+            "${DATABASE_URL}",
+            "${DATABASE_URL:-postgres://me@localhost/x}",
+            "postgres://me@localhost:5432/x",
+            "postgres://me:${PASSWORD}@localhost/x",
+            "postgres://me@localhost/x?password=${PASSWORD}",
+            "postgres://localhost:5432/x",
+        ] {
+            assert!(!spells_out_password(text), "{text}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Sidecar {
         let protocol = protocol(args.app_protocol)?;
         let (resources, planned) = topology::resources(args)?;
         let metrics = Metrics::default();
-        let components = open_components(&planned, &metrics).await?;
+        let components = open_components(&app, &planned, &metrics).await?;
         let app_token = secret("APP_API_TOKEN")
             .map(|token| HeaderValue::from_str(&token))
             .transpose()
@@ -133,15 +133,24 @@ fn app_metadata(args: &Args, protocol: AppProtocol, resources: &Resources) -> Ap
     }
 }
 
-async fn open_components(planned: &[Planned], metrics: &Metrics) -> Result<Opened, Failure> {
+async fn open_components(app: &AppId, planned: &[Planned], metrics: &Metrics) -> Result<Opened, Failure> {
+    let node = node(app);
     let around = Surroundings {
         store: None,
         dir: Path::new(""),
         data_dir: Path::new(""),
         namespace: &components::namespace(),
+        node: &node,
         metrics,
     };
     Opened::open(planned, around).await
+}
+
+/// The name of this sidecar among those that share components. It has no data directory to keep one in, and a new one with each
+/// start would make values that merge grow.
+fn node(app: &AppId) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{app}@{}", machine.trim())
 }
 
 /// Opens every port, each on every address it is wanted on.

@@ -18,9 +18,9 @@ use mainstay_policy::derive::Promise;
 
 use super::file;
 use super::interpolate::interpolate;
-use super::model::{App, Call, External, Manifest};
+use super::model::{App, Call, External, Manifest, StoreLine};
 use super::{Parsed, command_line, env_file};
-use crate::components::{self, Home, StorePlan};
+use crate::components::{self, EMBEDDED, Home, StorePlan, spells_out_password};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document;
 use crate::resources::{Endpoint, Resources};
@@ -79,6 +79,7 @@ pub(crate) fn build(
     Manifest {
         store: builder.store(&name),
         archive: builder.archive(),
+        store_line: builder.store_line(),
         components: components::plan(resources.components, Home::System, diagnostics),
         name,
         dir: dir.to_path_buf(),
@@ -129,6 +130,18 @@ impl Builder<'_> {
             self.diagnostics.push(error);
             StorePlan::default()
         })
+    }
+
+    fn store_line(&self) -> StoreLine {
+        let (reference, place) = match &self.parsed.file.store {
+            None => (EMBEDDED, Place::file(&self.parsed.document.file)),
+            Some(text) if spells_out_password(text) => ("", self.place(&["store"])),
+            Some(text) => (text.as_str(), self.place(&["store"])),
+        };
+        StoreLine {
+            reference: reference.to_owned(),
+            place,
+        }
     }
 
     fn app(&mut self, name: &AppId, app: &file::App) -> App {

@@ -32,12 +32,23 @@ pub(crate) struct Manifest {
     pub(crate) store: StorePlan,
     /// Where changes of the store are archived.
     pub(crate) archive: Option<ArchivePlan>,
+    /// How that is written, and where; without a secret, or empty.
+    pub(crate) store_line: StoreLine,
     /// What apps may use besides each other: of Dapr Components, and what is there without them.
     pub(crate) components: Vec<Planned>,
     /// What Dapr Resiliency resources say.
     pub(crate) resiliencies: Vec<Resiliency>,
     /// Warnings and notes: what the user should know although it works.
     pub(crate) notices: Diagnostics,
+}
+
+/// The line that names the store.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreLine {
+    /// What it says before variables are replaced; empty when it spells out a password.
+    pub(crate) reference: String,
+    /// Where it is; the whole file when there is none.
+    pub(crate) place: Place,
 }
 
 /// An app.

@@ -7,16 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mainstay_backup::repository::Repository;
 use mainstay_backup::{Checked, Report, Restored, is_empty};
-use mainstay_store::embedded::Embedded;
-use mainstay_store::postgres::{self, Postgres};
 use rustix::fs::{CWD, RenameFlags};
 
 use super::secrets;
 use crate::backup::{Stopped, refused};
 use crate::clock;
-use crate::components::{self, STORE_FOLDER, StorePlan};
+use crate::components::StorePlan;
 use crate::data_dir::{DataDir, Lease};
 use crate::failure::Failure;
+use crate::migration::{self, STORE_FOLDER};
 
 /// Where an embedded store is made, beside the one that it takes the place of when it is whole.
 const ASIDE: &str = "store.restoring";
@@ -63,7 +62,7 @@ impl Target {
     pub(super) fn show(&self) -> String {
         match &self.plan {
             StorePlan::Embedded => self.folder_of_store().display().to_string(),
-            StorePlan::Postgres(options) => format!("the schema {} of the database", options.schema.as_str()),
+            StorePlan::Postgres(_) => self.plan.location(),
         }
     }
 
@@ -77,24 +76,26 @@ impl Target {
         self.lease.path().join(STORE_FOLDER)
     }
 
-    /// Refuses a store that holds something, unless `force`. Changes nothing.
+    /// Refuses a store that is being moved, and, unless `force`, one that holds something. Changes nothing.
     pub(super) async fn refuse_data(&self, force: bool) -> Result<(), Failure> {
-        if force {
+        migration::refuse_under_way(self.lease.path()).await?;
+        let folder = self.folder_of_store();
+        if force || (matches!(self.plan, StorePlan::Embedded) && !folder.exists()) {
             return Ok(());
         }
-        if self.plan.exists_in(self.lease.path()) {
-            let opened = self.plan.open(self.lease.path()).await;
-            let store = opened.map_err(|failure| {
-                Failure::refused(format!("{failure}; --force puts the backup in its place"))
-            })?;
-            if !is_empty(&*store).await.map_err(|error| refused(&error))? {
-                return Err(Failure::refused(format!(
-                    "{} holds data: --force puts the backup in their place, --to-dir restores into another data directory",
-                    self.show()
-                )));
-            }
+        let opened = migration::open_alone(&self.plan, &folder).await;
+        let store = opened.map_err(|failure| {
+            Failure::refused(format!("{failure}; --force puts the backup in its place"))
+        })?;
+        let holds_nothing = is_empty(&*store.store()).await;
+        store.close().await;
+        if holds_nothing.map_err(|error| refused(&error))? {
+            return Ok(());
         }
-        Ok(())
+        Err(Failure::refused(format!(
+            "{} holds data: --force puts the backup in their place, --to-dir restores into another data directory",
+            self.show()
+        )))
     }
 
     /// Puts everything into the store.
@@ -102,7 +103,7 @@ impl Target {
         secrets::put(&checked.files, &self.lease)?;
         match &self.plan {
             StorePlan::Embedded => self.fill_folder(checked, report).await,
-            StorePlan::Postgres(options) => self.fill_database(options, checked, report).await,
+            StorePlan::Postgres(_) => self.fill_database(checked, report).await,
         }
     }
 
@@ -110,18 +111,19 @@ impl Target {
     async fn fill_folder(&self, checked: Checked, report: Report<'_>) -> Result<Restored, Failure> {
         let aside = self.lease.path().join(ASIDE);
         remove(&aside)?;
-        let store = components::open_embedded(&aside).await?;
-        let restored = checked.into_store(&*store, clock::unix_ms(), report).await;
-        let restored = restored.map_err(|error| refused(&error));
-        close(store).await?;
+        let store = migration::open_alone(&self.plan, &aside).await?;
+        let restored = checked
+            .into_store(&*store.store(), clock::unix_ms(), report)
+            .await;
+        store.close().await;
         match restored {
             Ok(restored) => {
                 self.exchange(&aside)?;
                 Ok(restored)
             }
-            Err(failure) => {
+            Err(error) => {
                 remove(&aside)?;
-                Err(failure)
+                Err(refused(&error))
             }
         }
     }
@@ -151,39 +153,25 @@ impl Target {
 
     /// Removes what the schema holds, and fills it. A note in the data directory, and the store's own role, keep anybody from
     /// taking it for good in between.
-    async fn fill_database(
-        &self,
-        options: &postgres::Options,
-        checked: Checked,
-        report: Report<'_>,
-    ) -> Result<Restored, Failure> {
+    async fn fill_database(&self, checked: Checked, report: Report<'_>) -> Result<Restored, Failure> {
         let unnoted =
             |error: io::Error| Failure::refused(format!("cannot write to the data directory: {error}"));
+        let open = || migration::open_alone(&self.plan, Path::new(""));
         self.lease.begin_restore().map_err(unnoted)?;
-        let mut store = self.plan.open(self.lease.path()).await?;
-        if !is_empty(&*store).await.map_err(|error| refused(&error))? {
-            store
-                .demote()
-                .await
-                .map_err(|error| Failure::refused(error.to_string()))?;
-            drop(store);
-            let removed = Postgres::destroy(options.clone()).await;
-            removed.map_err(|error| Failure::refused(error.to_string()))?;
-            store = self.plan.open(self.lease.path()).await?;
+        let mut store = open().await?;
+        if !is_empty(&*store.store()).await.map_err(|error| refused(&error))? {
+            let demoted = store.store().demote().await;
+            demoted.map_err(|error| Failure::refused(error.to_string()))?;
+            store.destroy().await.map_err(Failure::refused)?;
+            store = open().await?;
         }
-        let restored = checked.into_store(&*store, clock::unix_ms(), report).await;
+        let restored = checked
+            .into_store(&*store.store(), clock::unix_ms(), report)
+            .await;
         let restored = restored.map_err(|error| refused(&error))?;
         self.lease.end_restore().map_err(unnoted)?;
         Ok(restored)
     }
-}
-
-/// Ends a store, so that its files can be moved.
-async fn close(store: Arc<Embedded>) -> Result<(), Failure> {
-    let closing = tokio::task::spawn_blocking(move || store.close());
-    closing
-        .await
-        .map_err(|_| Failure::refused("the restored store cannot be closed"))
 }
 
 fn remove(folder: &Path) -> Result<(), Failure> {

@@ -11,11 +11,12 @@ use mainstay_api::{
     AppMetadata, AppServerOptions, AppToken, Blocks, CallCaches, ControlOptions, IngressOptions, Limits,
     Metrics, Ready, Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
 };
-use mainstay_backup::Exports;
 use mainstay_backup::archive::{ArchiveMetrics, Archiver};
+use mainstay_backup::{Exports, PresentStore};
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
+use mainstay_store::Store;
 use tokio::task::JoinHandle;
 
 use crate::archive;
@@ -25,6 +26,7 @@ use crate::components::{self, Opened, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
+use crate::migration;
 use crate::run::caches::Caches;
 use crate::run::ports;
 use crate::run::surroundings::{AppSetup, LocalSurroundings};
@@ -60,6 +62,7 @@ pub(crate) struct Running {
     traffic: JoinHandle<()>,
     caches: Caches,
     archiver: Option<Archiver>,
+    migrations: mainstay_migrate::Running,
     components: Opened,
     _lease: Lease,
 }
@@ -91,7 +94,21 @@ impl Running {
         let listeners = Listeners::open(manifest, settings)?;
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
-        let components = open_components(manifest, &lease, &metrics).await?;
+        let (switch, migrations) = migration::start(manifest, lease.path()).await?;
+        let present = switch.clone();
+        let present: Arc<PresentStore> = Arc::new(move || present.present());
+        // Before anybody changes anything.
+        let archive_metrics = Arc::new(ArchiveMetrics::default());
+        let archiver = archive::start(
+            manifest.archive.as_ref(),
+            &manifest.name,
+            Arc::clone(&present),
+            Arc::clone(&archive_metrics),
+        );
+        let archiver = archiver.await?;
+        let store: Arc<dyn Store> = Arc::new(switch);
+        let components = open_components(manifest, &store, &lease, &metrics).await?;
+        let (migration, migrations) = migrations.spawn();
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
         mesh.configure(assembly.topology(manifest, app_token));
@@ -112,7 +129,6 @@ impl Running {
                 apps.push(open_api(api, app, manifest, parts, (&metrics, &host, &mesh))?);
             }
         }
-        let (archiver, archive_metrics) = start_archive(manifest, &components).await?;
         let options = ControlOptions {
             token: AppToken::new(&token),
             limits: Limits::default(),
@@ -120,7 +136,8 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
-            exports: exports(manifest, &components),
+            exports: Some(Exports::new(present)),
+            migration: Some(migration),
             metrics,
             collectors: vec![archive_metrics],
         };
@@ -147,6 +164,7 @@ impl Running {
             traffic,
             caches,
             archiver,
+            migrations,
             components,
             _lease: lease,
         })
@@ -169,6 +187,7 @@ impl Running {
         if let Some(archiver) = self.archiver {
             archiver.stop().await;
         }
+        self.migrations.stop().await;
         self.components.close().await;
     }
 }
@@ -230,43 +249,24 @@ impl Listeners {
     }
 }
 
-async fn open_components(manifest: &Manifest, lease: &Lease, metrics: &Metrics) -> Result<Opened, Failure> {
+async fn open_components(
+    manifest: &Manifest,
+    store: &Arc<dyn Store>,
+    lease: &Lease,
+    metrics: &Metrics,
+) -> Result<Opened, Failure> {
+    let node = lease
+        .node()
+        .map_err(|error| Failure::refused(format!("cannot make the name of this node: {error}")))?;
     let around = Surroundings {
-        store: Some(&manifest.store),
+        store: Some(store),
         dir: &manifest.dir,
         data_dir: lease.path(),
         namespace: &components::namespace(),
+        node: &node,
         metrics,
     };
     Opened::open(&manifest.components, around).await
-}
-
-/// What backups of the running system read.
-fn exports(manifest: &Manifest, components: &Opened) -> Option<Exports> {
-    let (store, kind) = (components.store()?, manifest.store.kind());
-    Some(Exports::new(move || (Arc::clone(&store), kind)))
-}
-
-/// Begins the archive, before any app changes anything.
-async fn start_archive(
-    manifest: &Manifest,
-    components: &Opened,
-) -> Result<(Option<Archiver>, Arc<ArchiveMetrics>), Failure> {
-    let metrics = Arc::new(ArchiveMetrics::default());
-    let archiver = match components.store() {
-        None => None,
-        Some(store) => {
-            let store = (store, manifest.store.kind());
-            archive::start(
-                manifest.archive.as_ref(),
-                &manifest.name,
-                store,
-                Arc::clone(&metrics),
-            )
-            .await?
-        }
-    };
-    Ok((archiver, metrics))
 }
 
 fn start_mesh(traces: Option<TraceExport>) -> Result<Mesh, Failure> {

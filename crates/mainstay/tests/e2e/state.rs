@@ -2,6 +2,8 @@
 
 mod durability;
 mod engines;
+mod listing;
+mod merges;
 mod sdk;
 
 /// Component files: one of each kind that needs no server.

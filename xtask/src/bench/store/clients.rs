@@ -7,7 +7,9 @@ use anyhow::{Context, Result};
 
 use super::CLIENTS;
 use super::servers::{Server, postgres_program, postgres_url};
+use crate::bench::mainstay::Api;
 use crate::parts::puts::{KEYS, Report, VALUE_BYTES};
+use crate::parts::requests::Kind;
 use crate::process::{output, tool};
 use crate::procfs;
 
@@ -44,27 +46,46 @@ impl From<Report> for Sample {
     }
 }
 
-/// `redis-benchmark`, for so many puts.
-pub(super) fn redis_benchmark(server: &Server, puts: u64) -> Result<Sample> {
+/// A client of this tool that asks for state over HTTP, in a process of its own.
+pub(super) fn requests(kind: Kind, api: &Api, duration: Duration, keys: u64) -> Result<Report> {
+    let kind = clap::ValueEnum::to_possible_value(&kind).context("a kind without a name")?;
+    let (clients, seconds) = (CLIENTS.to_string(), duration.as_secs_f64().to_string());
+    let mut command = tool(std::env::current_exe()?);
+    command
+        .args(["part", "requests", kind.get_name(), &api.address.to_string()])
+        .args([
+            "--token",
+            &api.token,
+            "--clients",
+            &clients,
+            "--seconds",
+            &seconds,
+        ])
+        .args(["--keys", &keys.to_string()]);
+    serde_json::from_str(&output(&mut command)?).context("the client says something else than a report")
+}
+
+/// `redis-benchmark` of `set` or `get`, for so many of them.
+pub(super) fn redis_benchmark(server: &Server, test: &str, count: u64, keys: u64) -> Result<Sample> {
     let before = procfs::cpu_of_ended(std::process::id())?;
     let text = output(tool("redis-benchmark").args([
         "--csv",
         "-p",
         &server.port(),
         "-t",
-        "set",
+        test,
         "-c",
         &CLIENTS.to_string(),
         "-n",
-        &puts.to_string(),
+        &count.to_string(),
         "-r",
-        &KEYS.to_string(),
+        &keys.to_string(),
         "-d",
         &VALUE_BYTES.to_string(),
     ]))?;
-    let [per_second, p50_ms, p99_ms] = parse_redis_benchmark(&text)?;
+    let [per_second, p50_ms, p99_ms] = parse_redis_benchmark(&text, test)?;
     Ok(Sample {
-        puts: puts as f64,
+        puts: count as f64,
         per_second,
         cpu: procfs::cpu_of_ended(std::process::id())?.saturating_sub(before),
         p50_us: Some(p50_ms * 1e3),
@@ -73,9 +94,10 @@ pub(super) fn redis_benchmark(server: &Server, puts: u64) -> Result<Sample> {
 }
 
 /// The rate, and the median and the 99th percentile of the latency.
-fn parse_redis_benchmark(text: &str) -> Result<[f64; 3]> {
+fn parse_redis_benchmark(text: &str, test: &str) -> Result<[f64; 3]> {
+    let row = format!("\"{}\"", test.to_uppercase());
     let heads = text.lines().find(|line| line.starts_with("\"test\""));
-    let figures = text.lines().find(|line| line.starts_with("\"SET\""));
+    let figures = text.lines().find(|line| line.starts_with(&row));
     let (heads, figures) = heads
         .zip(figures)
         .with_context(|| format!("redis-benchmark says: {text}"))?;
@@ -153,12 +175,12 @@ mod tests {
         let text = "\"test\",\"rps\",\"avg_latency_ms\",\"min_latency_ms\",\"p50_latency_ms\",\"p95_latency_ms\",\
                     \"p99_latency_ms\",\"max_latency_ms\"\n\
                     \"SET\",\"61728.39\",\"0.900\",\"0.200\",\"0.847\",\"1.343\",\"2.111\",\"9.007\"\n";
-        let found = parse_redis_benchmark(text).unwrap();
+        let found = parse_redis_benchmark(text, "set").unwrap();
         assert_eq!(
             found.map(|figure| figure.to_string()),
             ["61728.39", "0.847", "2.111"]
         );
-        assert!(parse_redis_benchmark("Could not connect").is_err());
+        assert!(parse_redis_benchmark("Could not connect", "set").is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Clients that put values, each waiting until its value is durable before it puts the next.
 
+mod dapr;
 mod etcd;
 mod file;
+mod grpc;
 mod mainstay;
 
 use std::net::SocketAddr;
@@ -47,6 +49,8 @@ enum Target {
     File { path: PathBuf },
     /// An etcd.
     Etcd { address: SocketAddr },
+    /// Mainstay's state through gRPC, with the token of an app.
+    Dapr { address: SocketAddr, token: String },
 }
 
 /// What the clients saw.
@@ -76,6 +80,9 @@ pub(super) async fn run(options: Options) -> Result<()> {
         Target::Postgres { url } => puts(mainstay::postgres(url).await?, &options).await?,
         Target::File { path } => puts(file::File::create(path)?, &options).await?,
         Target::Etcd { address } => puts(etcd::Etcd::connect(*address).await?, &options).await?,
+        Target::Dapr { address, token } => {
+            puts(dapr::Dapr::connect(*address, token).await?, &options).await?
+        }
     };
     println!("{}", serde_json::to_string(&report)?);
     Ok(())

@@ -448,5 +448,5 @@ async fn the_metadata_lists_components() {
     let told = in_time(client.get_metadata(runtime::GetMetadataRequest {}))
         .await
         .unwrap();
-    assert_eq!(told.into_inner().registered_components.len(), 7);
+    assert_eq!(told.into_inner().registered_components.len(), 9);
 }

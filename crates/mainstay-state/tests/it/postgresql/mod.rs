@@ -1,34 +1,42 @@
 //! `state.postgresql`, against a real server that is started here.
 
+mod listing;
 mod outages;
-// The store's tests need the same server.
-#[expect(dead_code, reason = "the store's tests use more of it")]
-#[path = "../../../../mainstay-store/tests/it/postgres/server.rs"]
-mod server;
 mod sharing;
 mod sweeping;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use mainstay_postgres::test_server::{TestServer, available};
 use mainstay_state::conformance::Subject;
 use mainstay_state::postgresql::{Options, Postgresql, TableName};
 use mainstay_state::{Consistency, Item, StateStore};
 use tokio::sync::OnceCell;
 
-use self::server::Server;
+/// A server that keeps what it acknowledged; `None` where PostgreSQL is not installed.
+async fn start() -> Option<TestServer> {
+    if !available() {
+        return None;
+    }
+    let mut server = TestServer::prepare();
+    server.set("fsync=on");
+    server.set("max_connections=300");
+    server.resume().await;
+    Some(server)
+}
 
-/// One server for all tests that leave it running; each has tables of its own. `None` where it is not installed.
-async fn shared() -> Option<&'static Server> {
-    static SERVER: OnceCell<Option<Server>> = OnceCell::const_new();
-    SERVER.get_or_init(Server::start_new).await.as_ref()
+/// One server for all tests that leave it running; each has tables of its own.
+async fn shared() -> Option<&'static TestServer> {
+    static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
+    SERVER.get_or_init(start).await.as_ref()
 }
 
 /// The component on tables that nobody else uses.
-fn new_options(server: &Server) -> Options {
+fn new_options(server: &TestServer) -> Options {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut options = Options::new(server.url());
+    let mut options = Options::from(server.options());
     options.table = TableName::new(&format!("t{number}_state")).unwrap();
     options.metadata_table = TableName::new(&format!("t{number}_metadata")).unwrap();
     options
@@ -45,13 +53,13 @@ async fn item(state: &Postgresql, key: &str) -> Option<Item> {
 }
 
 /// The server has a clock of its own, which no test can move; so what is kept moves the other way.
-async fn pass_seconds(server: &Server, table: &TableName, seconds: u32) {
+async fn pass_seconds(server: &TestServer, table: &TableName, seconds: u32) {
     let move_all = format!("UPDATE {table} SET expires_at = expires_at - interval '{seconds} seconds'");
     server.connect().await.batch_execute(&move_all).await.unwrap();
 }
 
 struct OnServer {
-    server: &'static Server,
+    server: &'static TestServer,
     table: TableName,
     state: Arc<Postgresql>,
 }

@@ -7,21 +7,20 @@ use mainstay_state::postgresql::Options;
 use mainstay_state::{Consistency, Set, StateError, StateStore};
 use mainstay_store::{CommitError, ReadError};
 
-use super::server::Server;
-use super::{item, open};
+use super::{item, open, start};
 
 /// How long something may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_works_again_when_the_server_is_back() {
-    let Some(mut server) = Server::start_new().await else {
+    let Some(mut server) = start().await else {
         return;
     };
-    let state = open(&Options::new(server.url()));
+    let state = open(&Options::from(server.options()));
     state.set(Set::new("before", "1")).await.unwrap();
     let etag = item(&state, "before").await.unwrap().etag;
-    server.kill().await;
+    server.crash();
     for _ in 0..5 {
         let refused = tokio::time::timeout(PATIENCE, state.set(Set::new("lost", "1")))
             .await
@@ -43,7 +42,7 @@ async fn it_works_again_when_the_server_is_back() {
             "{refused}"
         );
     }
-    server.start().await;
+    server.resume().await;
     state.set(Set::new("after", "2")).await.unwrap();
     assert_eq!(item(&state, "before").await.unwrap().etag, etag);
     assert_eq!(item(&state, "after").await.unwrap().value, "2");
@@ -57,8 +56,8 @@ async fn a_lock_of_somebody_else_is_not_waited_for_without_end() {
         return;
     };
     let mut options = super::new_options(server);
-    options.timeout = Duration::from_secs(1);
-    options.max_connections = 2;
+    options.server.timeout = Duration::from_secs(1);
+    options.server.max_connections = Some(2);
     let state = open(&options);
     state.set(Set::new("k", "1")).await.unwrap();
     let other = server.connect().await;

@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use mainstay_postgres::test_server::TestServer;
 use mainstay_state::stored::Swept;
 use mainstay_state::{Set, StateStore, TimeToLive};
 
-use super::server::Server;
 use super::{item, new_options, open, pass_seconds, shared};
 
 fn lasting(key: &str, seconds: u32) -> Set {
@@ -15,7 +15,7 @@ fn lasting(key: &str, seconds: u32) -> Set {
     set
 }
 
-async fn rows(server: &Server, table: &str) -> i64 {
+async fn rows(server: &TestServer, table: &str) -> i64 {
     let ask = format!("SELECT count(*) FROM {table}");
     server.connect().await.query_one(&ask, &[]).await.unwrap().get(0)
 }

@@ -1,5 +1,6 @@
 //! `state.redis`, against a real server that is started here.
 
+mod listing;
 mod outages;
 mod sharing;
 

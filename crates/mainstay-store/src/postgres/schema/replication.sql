@@ -95,7 +95,7 @@ BEGIN
 END
 $function$;
 
--- Puts entries and tokens here as they are. What is here already and not older stays. The keys differ, and so do the tokens.
+-- Puts entries and tokens here as they are. What is here already and later stays. The keys differ, and so do the tokens.
 CREATE OR REPLACE FUNCTION {schema}.copy_portion(
     in_committer bytea,
     in_session bigint,
@@ -113,7 +113,7 @@ BEGIN
         SELECT * FROM unnest(in_keys, in_values, in_versions, in_checksums)
         ON CONFLICT (key) DO UPDATE
             SET value = EXCLUDED.value, version = EXCLUDED.version, checksum = EXCLUDED.checksum
-            WHERE present.version < EXCLUDED.version;
+            WHERE present.version <= EXCLUDED.version;
     INSERT INTO {schema}.tokens AS present (token, version)
         SELECT * FROM unnest(in_tokens, in_token_versions)
         ON CONFLICT (token) DO UPDATE SET version = EXCLUDED.version WHERE present.version < EXCLUDED.version;

@@ -36,7 +36,7 @@ async fn a_backup_moves_between_a_database_and_files() {
     let made = system
         .mainstay(&["backup", text(&first), "--key-file", vault.key(), "--json"])
         .await;
-    assert_eq!(parsed(&made)["store"], "postgresql");
+    assert_eq!(parsed(&made)["verified"], true);
     let before = etag(&system).await;
     assert!(system.interrupt().await.success());
 
@@ -63,7 +63,7 @@ async fn a_backup_moves_between_a_database_and_files() {
     let made = files
         .mainstay(&["backup", text(&second), "--key-file", vault.key(), "--json"])
         .await;
-    assert_eq!(parsed(&made)["store"], "embedded");
+    assert_eq!(parsed(&made)["verified"], true);
     assert!(files.interrupt().await.success());
 
     let folder = system.folder().to_owned();

@@ -3,15 +3,20 @@
 use serde_json::{Value, json};
 
 use super::MANIFEST;
-use crate::harness::System;
+use crate::harness::{Store, System, on_each_store};
+
+on_each_store!(
+    a_change_reaches_an_app_that_subscribed,
+    who_changed_what_is_remembered_and_undone,
+    exit_codes_tell_no_from_wrong,
+);
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-#[tokio::test]
-async fn a_change_reaches_an_app_that_subscribed() {
-    let system = System::start(MANIFEST).await;
+async fn a_change_reaches_an_app_that_subscribed(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let api = system.api("app").await;
     let path = "/v1.0/configuration/configstore/subscribe?key=color";
     let subscribed = api.get(path).await;
@@ -42,9 +47,8 @@ async fn a_change_reaches_an_app_that_subscribed() {
     watch.line_with("color deleted").await;
 }
 
-#[tokio::test]
-async fn who_changed_what_is_remembered_and_undone() {
-    let system = System::with(MANIFEST).env("USER", "grace").start().await;
+async fn who_changed_what_is_remembered_and_undone(store: Store) {
+    let system = System::on(store, MANIFEST).env("USER", "grace").start().await;
     let first = system
         .succeeds(&["config", "set", "color", "blue", "--by", "ada"])
         .await;
@@ -85,9 +89,8 @@ async fn who_changed_what_is_remembered_and_undone() {
     );
 }
 
-#[tokio::test]
-async fn exit_codes_tell_no_from_wrong() {
-    let system = System::start(MANIFEST).await;
+async fn exit_codes_tell_no_from_wrong(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     for (arguments, code, told) in [
         (
             &["config", "get", "none"][..],

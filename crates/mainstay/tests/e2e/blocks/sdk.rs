@@ -8,7 +8,7 @@ use dapr::dapr::proto::runtime::v1 as runtime;
 use mainstay_redis::redis::cmd;
 use mainstay_redis::test_server::{TestServer, available};
 
-use crate::harness::{System, within};
+use crate::harness::{Store, System, on_each_store, within};
 use crate::sdk::{all_is_well, program};
 use crate::tools;
 
@@ -66,6 +66,13 @@ const LOCKS: &str = "lockstore,redislock";
 const CONFIGS: &str = "configstore,redisconfig";
 const SECRETS: &str = "secretstore,filesecrets";
 
+on_each_store!(
+    the_python_sdk_locks_and_reads_settings_and_secrets,
+    the_javascript_sdk_locks_and_reads_settings_and_secrets,
+    the_rust_sdk_reads_settings_and_secrets,
+    the_rust_sdk_locks,
+);
+
 /// A system with every component, and the Redis server that some of them are on.
 struct Setup {
     system: System,
@@ -75,9 +82,9 @@ struct Setup {
 }
 
 impl Setup {
-    async fn start(manifest: &str) -> Self {
+    async fn start(store: Store, manifest: &str) -> Self {
         let redis = TestServer::start().await;
-        let system = System::with(&format!("resources: resources\n{manifest}"))
+        let system = System::on(store, &format!("resources: resources\n{manifest}"))
             .file("resources/blocks.yaml", &components(redis.port()))
             .file("secrets.json", r#"{"db": {"user": "ada", "password": "pw"}}"#)
             .launch();
@@ -118,7 +125,7 @@ impl Setup {
 }
 
 /// An app that is a program, from the time it waits for its settings until its end.
-async fn runs(language: &str, name: &str, node_path: &str) {
+async fn runs(store: Store, language: &str, name: &str, node_path: &str) {
     if !available() {
         return;
     }
@@ -139,7 +146,7 @@ apps:
 "#,
         program = program(name).display(),
     );
-    let setup = Setup::start(&manifest).await;
+    let setup = Setup::start(store, &manifest).await;
     for store in CONFIGS.split(',') {
         setup
             .system
@@ -160,16 +167,20 @@ apps:
     }
 }
 
-#[tokio::test]
-async fn the_python_sdk_locks_and_reads_settings_and_secrets() {
+async fn the_python_sdk_locks_and_reads_settings_and_secrets(store: Store) {
     let Some(sdks) = tools::sdks() else { return };
-    runs(sdks.python.to_str().expect("text"), "blocks.py", "").await;
+    runs(store, sdks.python.to_str().expect("text"), "blocks.py", "").await;
 }
 
-#[tokio::test]
-async fn the_javascript_sdk_locks_and_reads_settings_and_secrets() {
+async fn the_javascript_sdk_locks_and_reads_settings_and_secrets(store: Store) {
     let Some(sdks) = tools::sdks() else { return };
-    runs("node", "blocks.cjs", sdks.node_path.to_str().expect("text")).await;
+    runs(
+        store,
+        "node",
+        "blocks.cjs",
+        sdks.node_path.to_str().expect("text"),
+    )
+    .await;
 }
 
 async fn connect(system: &System) -> Client<TonicClientWithAuth> {
@@ -179,12 +190,11 @@ async fn connect(system: &System) -> Client<TonicClientWithAuth> {
     Client::from_options(options).await.expect("it connects")
 }
 
-#[tokio::test]
-async fn the_rust_sdk_reads_settings_and_secrets() {
+async fn the_rust_sdk_reads_settings_and_secrets(store: Store) {
     if !available() {
         return;
     }
-    let setup = Setup::start("apps: { app: { command: [testapp], ingress: {} } }").await;
+    let setup = Setup::start(store, "apps: { app: { command: [testapp], ingress: {} } }").await;
     setup.system.ready().await;
     let mut client = connect(&setup.system).await;
     for store in SECRETS.split(',') {
@@ -218,12 +228,11 @@ async fn the_rust_sdk_reads_settings_and_secrets() {
 }
 
 /// The SDK for Rust has no words of its own for locks: they are in what it generates.
-#[tokio::test]
-async fn the_rust_sdk_locks() {
+async fn the_rust_sdk_locks(store: Store) {
     if !available() {
         return;
     }
-    let setup = Setup::start("apps: { app: { command: [testapp], ingress: {} } }").await;
+    let setup = Setup::start(store, "apps: { app: { command: [testapp], ingress: {} } }").await;
     setup.system.ready().await;
     let address = format!("http://{}", setup.system.api_address("app").await);
     let token = setup.system.api_token("app").await;

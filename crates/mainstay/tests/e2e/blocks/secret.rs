@@ -3,17 +3,27 @@
 use serde_json::{Value, json};
 
 use super::MANIFEST;
-use crate::harness::System;
+use crate::harness::{Store, System, on_each_store};
 
 const SECRET: &str = "hunter2";
+
+on_each_store!(
+    the_app_reads_at_once_what_was_set_and_nobody_else_sees_it,
+    a_secret_may_have_several_values,
+    exit_codes_tell_no_from_wrong,
+    a_component_gets_its_key_from_it_after_a_restart,
+    the_key_is_exchanged,
+);
 
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-#[tokio::test]
-async fn the_app_reads_at_once_what_was_set_and_nobody_else_sees_it() {
-    let system = System::with(MANIFEST).env("MAINSTAY_LOG", "trace").start().await;
+async fn the_app_reads_at_once_what_was_set_and_nobody_else_sees_it(store: Store) {
+    let system = System::on(store, MANIFEST)
+        .env("MAINSTAY_LOG", "trace")
+        .start()
+        .await;
     let api = system.api("app").await;
     let set = system.feed(&["secret", "set", "token"], b"hunter2\n").await;
     assert_eq!(set.code, 0, "{set:?}");
@@ -47,9 +57,8 @@ async fn the_app_reads_at_once_what_was_set_and_nobody_else_sees_it() {
     );
 }
 
-#[tokio::test]
-async fn a_secret_may_have_several_values() {
-    let system = System::start(MANIFEST).await;
+async fn a_secret_may_have_several_values(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let file = system.folder().join("password");
     std::fs::write(&file, "pw").expect("a file");
     let set = system
@@ -69,9 +78,8 @@ async fn a_secret_may_have_several_values() {
     assert!(which.stderr.contains("password, user"), "{which:?}");
 }
 
-#[tokio::test]
-async fn exit_codes_tell_no_from_wrong() {
-    let system = System::start(MANIFEST).await;
+async fn exit_codes_tell_no_from_wrong(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     for (arguments, input, code, told) in [
         (&["secret", "get", "none"][..], "", 1, "secret none not found"),
         (&["secret", "delete", "none"], "", 1, "no secret `none`"),
@@ -117,9 +125,8 @@ spec:
 auth: { secretStore: secretstore }
 ";
 
-#[tokio::test]
-async fn a_component_gets_its_key_from_it_after_a_restart() {
-    let mut system = System::with(&format!("resources: resources\n{MANIFEST}"))
+async fn a_component_gets_its_key_from_it_after_a_restart(store: Store) {
+    let mut system = System::on(store, &format!("resources: resources\n{MANIFEST}"))
         .file("resources/sealed.yaml", SEALED)
         .start()
         .await;
@@ -136,9 +143,8 @@ async fn a_component_gets_its_key_from_it_after_a_restart() {
     assert_eq!(api.get("/v1.0/state/sealed/k").await.text(), "1");
 }
 
-#[tokio::test]
-async fn the_key_is_exchanged() {
-    let mut system = System::start(MANIFEST).await;
+async fn the_key_is_exchanged(store: Store) {
+    let mut system = System::on(store, MANIFEST).start().await;
     assert_eq!(system.feed(&["secret", "set", "token"], b"hunter2").await.code, 0);
     let listed = async |system: &System| parsed(&system.succeeds(&["secret", "list", "--json"]).await);
     let before = listed(&system).await;

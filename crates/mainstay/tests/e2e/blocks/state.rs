@@ -4,15 +4,21 @@ use http::Method;
 use serde_json::Value;
 
 use super::MANIFEST;
-use crate::harness::System;
+use crate::harness::{Store, System, on_each_store};
+
+on_each_store!(
+    the_command_and_the_app_see_the_same,
+    values_come_from_standard_input_whatever_their_bytes,
+    exit_codes_tell_no_from_wrong,
+    a_watch_tells_of_changes_until_the_system_stops,
+);
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }
 
-#[tokio::test]
-async fn the_command_and_the_app_see_the_same() {
-    let system = System::start(MANIFEST).await;
+async fn the_command_and_the_app_see_the_same(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let api = system.api("app").await;
     let told = system
         .succeeds(&["state", "set", "a/1 ü", "\"v\"", "--app", "app"])
@@ -60,9 +66,8 @@ async fn the_command_and_the_app_see_the_same() {
     assert_eq!(gone.status, 204);
 }
 
-#[tokio::test]
-async fn values_come_from_standard_input_whatever_their_bytes() {
-    let system = System::start(MANIFEST).await;
+async fn values_come_from_standard_input_whatever_their_bytes(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let bytes = "\u{0}line\n\u{7f}\n".repeat(1_000);
     let set = system
         .feed(&["state", "set", "--app", "app", "k", "-"], bytes.as_bytes())
@@ -71,9 +76,8 @@ async fn values_come_from_standard_input_whatever_their_bytes() {
     assert_eq!(system.succeeds(&["state", "get", "app||k"]).await, bytes);
 }
 
-#[tokio::test]
-async fn exit_codes_tell_no_from_wrong() {
-    let system = System::start(MANIFEST).await;
+async fn exit_codes_tell_no_from_wrong(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let set = async |rest: &[&str]| {
         system
             .mainstay(&[&["state", "set", "k", "1"], rest].concat())
@@ -110,9 +114,8 @@ async fn exit_codes_tell_no_from_wrong() {
     assert!(listed.contains("in 59m"), "{listed}");
 }
 
-#[tokio::test]
-async fn a_watch_tells_of_changes_until_the_system_stops() {
-    let system = System::start(MANIFEST).await;
+async fn a_watch_tells_of_changes_until_the_system_stops(store: Store) {
+    let system = System::on(store, MANIFEST).start().await;
     let watch = system.spawn(&["state", "watch", "--app", "app"]);
     watch.line_with("watching statestore").await;
     let api = system.api("app").await;

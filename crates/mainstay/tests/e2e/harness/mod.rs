@@ -10,6 +10,7 @@ pub mod http;
 pub mod load;
 pub mod metrics;
 pub mod process;
+pub mod store;
 pub mod system;
 
 use std::future::Future;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub use authority::Authority;
 pub use backend::Backend;
 pub use http::Client;
+pub use store::Store;
+pub(crate) use store::on_each_store;
 pub use system::System;
 
 /// How long anything may take that a test waits for. Long, because machines that run tests are slow and shared; a test

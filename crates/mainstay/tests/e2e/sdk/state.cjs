@@ -42,6 +42,15 @@ async function keys(client, store, id) {
   ]);
   assert.equal(await client.state.get(store, key("d")), "four");
   assert.ok(!(await client.state.get(store, key("a"))), "it is gone");
+  // The same over HTTP, where values are JSON, and over gRPC, where they are what JSON makes of them.
+  const merge = (name, value, kind, operation = {}) =>
+    client.state.save(store, [{ key: key(name), value, metadata: { "mainstay.crdt": kind, ...operation } }]);
+  await Promise.all(Array.from({ length: 20 }, () => merge("visits", 2, "counter")));
+  await merge("cart", ["tea", "milk"], "set");
+  await merge("cart", ["tea"], "set", { "mainstay.op": "remove" });
+  assert.equal(Number(await client.state.get(store, key("visits"))), 40);
+  assert.deepEqual(await client.state.get(store, key("cart")), ["milk"]);
+  for (const name of ["visits", "cart"]) await client.state.delete(store, key(name));
   await client.state.delete(store, key("d"));
   assert.ok(!(await client.state.get(store, key("d"))), "it is gone");
 }

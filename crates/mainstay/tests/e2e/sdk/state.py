@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from dapr.aio.clients import DaprClient as AsyncDaprClient
@@ -87,6 +88,39 @@ def queries(client, store):
     same([item.key for item in second.results], ["person-0"])
 
 
+def merging(client, store):
+    def merge(key, value, kind, operation=None):
+        metadata = {"mainstay.crdt": kind} | ({"mainstay.op": operation} if operation else {})
+        client.save_state(store, key, json.dumps(value), state_metadata=metadata)
+
+    def read(key):
+        return client.get_state(store, key).json()
+
+    with ThreadPoolExecutor(8) as threads:
+        for _ in threads.map(lambda n: merge("visits", n, "counter"), range(40)):
+            pass
+    merge("visits", 80, "counter", "decrement")
+    same(read("visits"), 700)
+    merge("cart", ["tea", "milk", 7], "set")
+    merge("cart", "tea", "set", "remove")
+    same(read("cart"), ["milk", 7])
+    merge("theme", {"dark": True}, "register")
+    same(read("theme"), {"dark": True})
+    same([item.data for item in client.get_bulk_state(store, keys=["visits", "cart"]).items], [b"700", b'["milk",7]'])
+    upsert = lambda key, data, **metadata: TransactionalStateOperation(key=key, data=data, metadata=metadata)
+    client.execute_state_transaction(
+        store, operations=[upsert("visits", "1", **{"mainstay.crdt": "counter"}), upsert("plain", "2")]
+    )
+    same((read("visits"), read("plain")), (701, 2))
+    told = refused(grpc.StatusCode.FAILED_PRECONDITION, lambda: merge("cart", 1, "counter"))
+    assert "it is a set, and no counter" in told, told
+    told = refused(grpc.StatusCode.INVALID_ARGUMENT, lambda: merge("visits", "one", "counter"))
+    assert "a whole number" in told, told
+    client.delete_state(store, "visits")
+    merge("visits", 1, "counter")
+    same(read("visits"), 1)
+
+
 async def asynchronous(store):
     async with AsyncDaprClient() as client:
         await asyncio.gather(*(client.save_state(store, f"async-{n}", str(n)) for n in range(50)))
@@ -101,6 +135,7 @@ with DaprClient() as dapr:
         many_keys(dapr, name)
         transactions(dapr, name)
         time_to_live(dapr, name)
+        merging(dapr, name)
         if name not in os.environ.get("WITHOUT_QUERY", "").split(","):
             queries(dapr, name)
         asyncio.run(asynchronous(name))

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use mainstay_postgres::test_server::{TestServer, available};
+use mainstay_postgres::test_server::available;
 
-use crate::harness::{Client, System, eventually};
+use crate::harness::store::database;
+use crate::harness::{Client, Store, System, eventually, on_each_store};
 
-const MANIFEST: &str = "store: ${STORE:-embedded}\napps: { app: { command: [testapp], ingress: {} } }";
+const MANIFEST: &str = "apps: { app: { command: [testapp], ingress: {} } }";
 
 /// How often Mainstay is killed.
 const KILLS: u32 = 3;
@@ -29,32 +30,7 @@ async fn save_numbers(api: Client, key: String, mut number: u64, stop: Arc<Atomi
     number
 }
 
-#[tokio::test]
-async fn no_acknowledged_value_is_lost_by_kill_9() {
-    loses_nothing(System::start(MANIFEST).await).await;
-}
-
-/// A server that keeps what it acknowledges, as a store has to.
-async fn database() -> TestServer {
-    let mut server = TestServer::prepare();
-    server.set("fsync=on");
-    server.resume().await;
-    server
-}
-
-/// A system whose store is this database: one line of the manifest.
-async fn on_postgres(server: &TestServer) -> System {
-    System::with(MANIFEST).env("STORE", &server.url()).start().await
-}
-
-#[tokio::test]
-async fn no_acknowledged_value_is_lost_by_kill_9_in_a_database_either() {
-    if !available() {
-        return;
-    }
-    let server = database().await;
-    loses_nothing(on_postgres(&server).await).await;
-}
+on_each_store!(no_acknowledged_value_is_lost_by_kill_9);
 
 #[tokio::test]
 async fn a_database_that_was_away_is_used_again_without_a_restart() {
@@ -62,7 +38,8 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
         return;
     }
     let mut server = database().await;
-    let system = on_postgres(&server).await;
+    let manifest = format!("store: ${{STORE}}\n{MANIFEST}");
+    let system = System::with(&manifest).env("STORE", &server.url()).start().await;
     let api = system.api("app").await;
     let save = async |value: &str| {
         let body = format!(r#"[{{"key":"k","value":{value}}}]"#);
@@ -81,7 +58,8 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
     assert_eq!(api.get("/v1.0/state/statestore/k").await.text(), "3");
 }
 
-async fn loses_nothing(mut system: System) {
+async fn no_acknowledged_value_is_lost_by_kill_9(store: Store) {
+    let mut system = System::on(store, MANIFEST).start().await;
     let keys: Vec<String> = (0..16).map(|number| format!("key-{number}")).collect();
     let mut numbers = vec![0; keys.len()];
     for _ in 0..KILLS {

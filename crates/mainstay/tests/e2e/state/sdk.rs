@@ -5,12 +5,18 @@ use dapr::client::{ClientOptions, TonicClientWithAuth};
 use dapr::dapr::proto::common::v1::{Etag, StateItem};
 
 use super::engines::{Engines, without_query};
-use crate::harness::System;
+use crate::harness::{Store, System, on_each_store};
 use crate::sdk::{all_is_well, program};
 use crate::tools;
 
+on_each_store!(
+    the_python_sdk_keeps_state,
+    the_javascript_sdk_keeps_state,
+    the_rust_sdk_keeps_state,
+);
+
 /// A system whose only app runs a program to its end.
-async fn runs(language: &str, name: &str, node_path: &str) {
+async fn runs(store: Store, language: &str, name: &str, node_path: &str) {
     let engines = Engines::start().await;
     let manifest = format!(
         r#"
@@ -27,20 +33,18 @@ apps:
         stores = engines.stores(),
         without_query = without_query(),
     );
-    let system = engines.add_to(System::with(&manifest)).launch();
+    let system = engines.add_to(System::on(store, &manifest)).launch();
     all_is_well(&system, &["caller"]).await;
 }
 
-#[tokio::test]
-async fn the_python_sdk_keeps_state() {
+async fn the_python_sdk_keeps_state(store: Store) {
     let Some(sdks) = tools::sdks() else { return };
-    runs(sdks.python.to_str().expect("text"), "state.py", "").await;
+    runs(store, sdks.python.to_str().expect("text"), "state.py", "").await;
 }
 
-#[tokio::test]
-async fn the_javascript_sdk_keeps_state() {
+async fn the_javascript_sdk_keeps_state(store: Store) {
     let Some(sdks) = tools::sdks() else { return };
-    runs("node", "state.cjs", sdks.node_path.to_str().expect("text")).await;
+    runs(store, "node", "state.cjs", sdks.node_path.to_str().expect("text")).await;
 }
 
 async fn connect(system: &System) -> Client<TonicClientWithAuth> {
@@ -58,10 +62,10 @@ fn item(key: &str, value: &str) -> StateItem {
     }
 }
 
-#[tokio::test]
-async fn the_rust_sdk_keeps_state() {
+async fn the_rust_sdk_keeps_state(store: Store) {
     let engines = Engines::start().await;
-    let system = System::with("resources: resources\napps: { app: { command: [testapp], ingress: {} } }");
+    let manifest = "resources: resources\napps: { app: { command: [testapp], ingress: {} } }";
+    let system = System::on(store, manifest);
     let system = engines.add_to(system).start().await;
     let mut client = connect(&system).await;
     let (stores, without_query) = (engines.stores(), without_query());
