@@ -277,13 +277,19 @@ async fn the_archive_of_another_store_is_not_mixed_with() {
 #[tokio::test]
 async fn an_embedded_store_that_rests_leaves_no_gap() {
     let folder = tempfile::tempdir().expect("a folder");
-    let open =
-        || Arc::new(Embedded::open(&embedded::Options::new(folder.path().join("store"))).expect("a store"));
+    let options_of_store = embedded::Options::new(folder.path().join("store"));
     let archive: Arc<dyn Repository> = Arc::new(Folder::new(folder.path().join("archive")));
     let backup = place(folder.path(), "a.backup");
     let mut expected = Content::new();
     for round in 0..4 {
-        let store = open();
+        // An archiver that was ended without a word gives it back a little later.
+        let mut opened = None;
+        until("it can be opened", async || {
+            opened = Embedded::open(&options_of_store).ok();
+            opened.is_some()
+        })
+        .await;
+        let store = Arc::new(opened.expect("a store"));
         let (archiver, metrics) = start(&store, options(archive.clone(), None)).await;
         if round == 0 {
             back_up(&store, &backup, &plan(None)).await;

@@ -16,7 +16,7 @@ use mainstay_backup::{Exports, PresentStore};
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
-use mainstay_store::Store;
+use mainstay_store::{Store, Switch};
 use tokio::task::JoinHandle;
 
 use crate::archive;
@@ -67,6 +67,28 @@ pub(crate) struct Running {
     _lease: Lease,
 }
 
+/// What copies the store while it is used.
+struct Copies {
+    exports: Exports,
+    archiver: Option<Archiver>,
+    metrics: Arc<ArchiveMetrics>,
+}
+
+impl Copies {
+    async fn start(manifest: &Manifest, switch: &Switch) -> Result<Self, Failure> {
+        let switch = switch.clone();
+        let present: Arc<PresentStore> = Arc::new(move || switch.present());
+        let metrics = Arc::new(ArchiveMetrics::default());
+        let (plan, system) = (manifest.archive.as_ref(), manifest.name.as_str());
+        let archiver = archive::start(plan, system, Arc::clone(&present), Arc::clone(&metrics)).await?;
+        Ok(Self {
+            exports: Exports::new(present),
+            archiver,
+            metrics,
+        })
+    }
+}
+
 /// Everything that listens, before anything is served.
 struct Listeners {
     control: TcpListener,
@@ -95,17 +117,8 @@ impl Running {
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
         let (switch, migrations) = migration::start(manifest, lease.path()).await?;
-        let present = switch.clone();
-        let present: Arc<PresentStore> = Arc::new(move || present.present());
         // Before anybody changes anything.
-        let archive_metrics = Arc::new(ArchiveMetrics::default());
-        let archiver = archive::start(
-            manifest.archive.as_ref(),
-            &manifest.name,
-            Arc::clone(&present),
-            Arc::clone(&archive_metrics),
-        );
-        let archiver = archiver.await?;
+        let copies = Copies::start(manifest, &switch).await?;
         let store: Arc<dyn Store> = Arc::new(switch);
         let components = open_components(manifest, &store, &lease, &metrics).await?;
         let (migration, migrations) = migrations.spawn();
@@ -136,24 +149,17 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
-            exports: Some(Exports::new(present)),
+            exports: Some(copies.exports),
             migration: Some(migration),
             metrics,
-            collectors: vec![archive_metrics],
+            collectors: vec![copies.metrics],
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
             .map_err(|error| unserved(&error))?;
-        lease
-            .publish(&addresses(
-                &system,
-                control.address(),
-                ingress.as_ref(),
-                &apps,
-                manifest,
-            ))
-            .map_err(|error| {
-                Failure::refused(format!("cannot write to {}: {error}", lease.path().display()))
-            })?;
+        let addresses = addresses(&system, control.address(), ingress.as_ref(), &apps, manifest);
+        lease.publish(&addresses).map_err(|error| {
+            Failure::refused(format!("cannot write to {}: {error}", lease.path().display()))
+        })?;
         Ok(Self {
             host,
             system,
@@ -163,7 +169,7 @@ impl Running {
             control,
             traffic,
             caches,
-            archiver,
+            archiver: copies.archiver,
             migrations,
             components,
             _lease: lease,
