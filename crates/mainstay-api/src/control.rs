@@ -1,5 +1,7 @@
-//! The control API: status, logs, restart, stop, metrics, components, caches; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, metrics, components, caches, backups, migrations; for the command line,
+//! scrapers and the dashboard.
 
+mod backup;
 mod blocks;
 mod guard;
 mod lines;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use mainstay_backup::Exports;
 use mainstay_base::AppId;
 use mainstay_base::metric::Collect;
 use mainstay_cache::http::CallCache;
@@ -45,12 +48,16 @@ pub struct ControlOptions {
     pub hosts: Vec<String>,
     /// Every component that is open, whichever apps may use it.
     pub blocks: Arc<Blocks>,
+    /// Moments of the store, for backups.
+    pub exports: Option<Exports>,
     /// Moves what is stored to another store; absent where there is no store.
     pub migration: Option<mainstay_migrate::Handle>,
     /// The caches of all calls; those of state are with their components.
     pub call_caches: Vec<CallCache<CallError>>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
+    /// What else is shown there.
+    pub collectors: Vec<Arc<dyn Collect>>,
 }
 
 /// Serves the control API on `listener`. It accepts and serves on the present tokio runtime, not on the data plane's.
@@ -73,13 +80,14 @@ pub fn serve_control(
         options.metrics.clone(),
     );
     let process = ProcessMetrics::new(&options.system);
-    let collectors = vec![
+    let mut collectors = vec![
         Arc::new(process) as Arc<dyn Collect>,
         Arc::new(options.metrics.clone()),
         Arc::new(options.metrics.caches().clone()),
         host.metrics(),
         mesh.metrics(),
     ];
+    collectors.extend(options.collectors.iter().cloned());
     let control = Control {
         options,
         host,
@@ -145,12 +153,13 @@ impl Control {
                 reply::json(StatusCode::OK, &status)
             }
             "/api/logs" if get => self.logs(request.uri().query()),
+            "/api/backup" if get => backup::answer(self.options.exports.as_ref()).await,
             "/metrics" if get => metrics_answer(&self.collectors).await,
             "/api/stop" if post => {
                 (self.options.shutdown)();
                 accepted()
             }
-            "/api/system" | "/api/status" | "/api/logs" | "/metrics" => not_allowed("GET"),
+            "/api/system" | "/api/status" | "/api/logs" | "/api/backup" | "/metrics" => not_allowed("GET"),
             "/api/stop" => not_allowed("POST"),
             _ => match app {
                 Some(app) if post => self.restart(app),

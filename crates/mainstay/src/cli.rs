@@ -3,7 +3,7 @@
 use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{check, client, daprd, explain, run, schema};
+use crate::{backup, check, client, daprd, explain, restore, run, schema};
 
 /// Runs the services of one manifest, connects them, and protects each by the SLA it promises
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Config(client::config::Args),
     Secret(client::secret::Args),
     Cache(client::cache::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
     Migrate(client::migrate::Args),
     Wait(client::wait::Args),
     Daprd(Box<daprd::Args>),
@@ -53,6 +55,8 @@ impl Command {
             Self::Config(args) => args.json,
             Self::Secret(args) => args.json,
             Self::Cache(args) => args.json,
+            Self::Backup(args) => args.wants_json(),
+            Self::Restore(args) => args.json,
             Self::Migrate(args) => args.json,
             Self::Wait(args) => args.json,
             Self::Daprd(args) => args.log_as_json,

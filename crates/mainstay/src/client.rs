@@ -14,7 +14,7 @@ pub(crate) mod secret;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod stop;
-mod value;
+pub(crate) mod value;
 pub(crate) mod wait;
 
 use std::io::{self, Write as _};

@@ -29,6 +29,7 @@ pub(crate) use self::endpoints::Secured;
 use self::kinds::Kind;
 use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
+pub(crate) use self::secrets::KEY_FILE as SECRETS_KEY_FILE;
 use self::secrets::SecretPlan;
 use self::settings::Settings;
 use self::state::StatePlan;

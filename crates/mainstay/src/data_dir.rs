@@ -24,6 +24,8 @@ const LOCK: &str = "lock";
 const NODE: &str = "node";
 const ADDRESSES: &str = "addresses.json";
 
+/// There while a restore is under way that leaves no whole store when it is interrupted.
+const UNFINISHED_RESTORE: &str = "restore.unfinished";
 /// Length of the name of a node: 64 bits in hexadecimal digits, which no two systems make alike.
 const NODE_DIGITS: usize = 16;
 
@@ -189,8 +191,37 @@ impl Lease {
         self.dir.path()
     }
 
+    /// Notes that the store is not whole until [`Lease::end_restore`].
+    pub(crate) fn begin_restore(&self) -> io::Result<()> {
+        self.replace(UNFINISHED_RESTORE, b"")?;
+        self.sync()
+    }
+
+    /// The store is whole.
+    pub(crate) fn end_restore(&self) -> io::Result<()> {
+        match fs::remove_file(self.dir.0.join(UNFINISHED_RESTORE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.sync(),
+        }
+    }
+
+    /// Refuses to run on what a restore left behind that was interrupted.
+    pub(crate) fn refuse_unfinished(&self) -> Result<(), Failure> {
+        if self.dir.0.join(UNFINISHED_RESTORE).exists() {
+            return Err(Failure::refused(
+                "a restore into the store was not finished: run it again, with --force",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes the names of files durable.
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.dir.0)?.sync_all()
+    }
+
     /// Replaces a file as a whole: a reader sees the old or the new one, never half of it.
-    fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let draft = self.dir.0.join(format!("{name}.new"));
         let mut file = OpenOptions::new()
             .create(true)

@@ -1,6 +1,8 @@
 //! The `mainstay` command as a library, so that tests and fuzz targets reach what is inside.
 
+mod archive;
 mod assembly;
+mod backup;
 mod cache_servers;
 mod check;
 mod cli;
@@ -23,6 +25,7 @@ mod migration;
 mod nofile;
 mod render;
 mod resources;
+mod restore;
 mod run;
 mod runtime;
 mod schema;
@@ -87,6 +90,8 @@ fn perform(command: Command) -> Outcome {
         Command::Config(args) => ask(client::config::run(&args)),
         Command::Secret(args) => ask(client::secret::run(&args)),
         Command::Cache(args) => ask(client::cache::run(&args)),
+        Command::Backup(args) => ask(backup::run(&args)),
+        Command::Restore(args) => ask(restore::run(&args)),
         Command::Migrate(args) => ask(client::migrate::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),

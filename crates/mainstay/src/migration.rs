@@ -6,11 +6,13 @@ mod reference;
 use std::path::Path;
 use std::sync::Arc;
 
-use mainstay_migrate::{JournalFile, Options, Place, Record, Service, StartError};
+use mainstay_migrate::{Journal as _, JournalFile, OpenStore, Options, Place, Record, Service, StartError};
 use mainstay_store::Switch;
 
 use self::engines::Engines;
+pub(crate) use self::engines::FOLDER as STORE_FOLDER;
 pub(crate) use self::reference::in_manifest;
+use crate::components::StorePlan;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics};
 use crate::failure::Failure;
 use crate::manifest::Manifest;
@@ -30,6 +32,26 @@ pub(crate) async fn start(manifest: &Manifest, data_dir: &Path) -> Result<(Switc
     let options = Options::new(place, Arc::new(engines), Arc::new(journal));
     let started = mainstay_migrate::start(options).await;
     started.map_err(|error| explain(error, manifest))
+}
+
+/// Opens a store alone, whatever its role; `folder` is that of an embedded one.
+pub(crate) async fn open_alone(plan: &StorePlan, folder: &Path) -> Result<Arc<dyn OpenStore>, Failure> {
+    let opened = engines::open(plan, folder.to_owned()).await;
+    opened.map_err(|problem| Failure::refused(problem.message))
+}
+
+/// Refuses a system whose data are being moved.
+pub(crate) async fn refuse_under_way(data_dir: &Path) -> Result<(), Failure> {
+    let record = JournalFile::new(data_dir.join(JOURNAL)).load().await;
+    let record = record.map_err(|error| Failure::refused(error.to_string()))?;
+    match record.filter(|record| !record.stage.is_over()) {
+        None => Ok(()),
+        Some(record) => Err(Failure::refused(format!(
+            "what is stored is being moved from {} to {}: end that first, with `mainstay migrate finish` or `mainstay migrate \
+             back-out`",
+            record.source.location, record.target.location
+        ))),
+    }
 }
 
 /// Says which line to change, where one has to be.

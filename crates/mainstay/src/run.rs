@@ -69,6 +69,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
     let manifest = manifest::load(args.folder.path())?;
     let data_dir = args.data_dir.clone();
     let lease = DataDir::new(data_dir.unwrap_or_else(|| manifest.dir.join(DEFAULT_NAME))).lease()?;
+    lease.refuse_unfinished()?;
     let variable = |name: &str| std::env::var(name).ok();
     let settings = Settings {
         control: args.control_addr,

@@ -22,6 +22,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-backup",
             "mainstay-migrate",
             "mainstay-postgres",
             "mainstay-redis",
@@ -41,6 +42,7 @@ pub(crate) const ROOMS: &[Room] = &[
             "mainstay-secrets",
             "mainstay-cache",
             "mainstay-state",
+            "mainstay-backup",
             "mainstay-migrate",
             "mainstay-policy",
             "mainstay-base",
@@ -89,6 +91,11 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-secrets",
+        uses: &["mainstay-store", "mainstay-base"],
+        tests_use: &[],
+    },
+    Room {
+        name: "mainstay-backup",
         uses: &["mainstay-store", "mainstay-base"],
         tests_use: &[],
     },
@@ -152,6 +159,7 @@ pub(crate) const FENCES: &[Fence] = &[
             "mainstay-cache",
             "mainstay-postgres",
             "mainstay-redis",
+            "mainstay-backup",
         ],
         in_tests: true,
         reason: "only the mesh opens connections to apps, and an adapter to its engine, so only they need TLS",
@@ -173,6 +181,12 @@ pub(crate) const FENCES: &[Fence] = &[
         only: &["mainstay-redis", "mainstay-cache"],
         in_tests: false,
         reason: "one place says how Redis is reached and what its errors mean; the cache has its own, which gives up at once",
+    },
+    Fence {
+        dependencies: &["hyper-rustls", "rusty-s3", "url", "zstd"],
+        only: &["mainstay-backup"],
+        in_tests: false,
+        reason: "only backups leave for a bucket, and are compressed",
     },
     Fence {
         dependencies: &["lsm-tree"],

@@ -68,8 +68,10 @@ impl Control {
             system: Arc::new(system()),
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
+            exports: None,
             migration: None,
             metrics: metrics.clone(),
+            collectors: Vec::new(),
         };
         let server = serve_control(listener(), options, host.clone(), mesh.clone()).unwrap();
         Self {

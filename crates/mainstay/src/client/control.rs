@@ -104,6 +104,12 @@ impl Control {
         Ok(Lines::new(response.into_body()))
     }
 
+    /// Opens an answer that is no text and goes on.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Body, Failure> {
+        let response = self.in_time(self.open(Method::GET, path, Vec::new())).await?;
+        Ok(response.into_body())
+    }
+
     async fn open(&self, method: Method, path: &str, body: Vec<u8>) -> Result<Response<Body>, Failure> {
         let request = Request::builder()
             .method(method)

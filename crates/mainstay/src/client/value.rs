@@ -56,7 +56,7 @@ pub(super) fn note(text: &str) {
 }
 
 /// A value on one line: without what could steer a terminal, and not longer than can be read.
-pub(super) fn brief(value: &str) -> String {
+pub(crate) fn brief(value: &str) -> String {
     let one_line: Cow<'_, str> = if value.contains(['\n', '\r']) {
         value.replace("\r\n", " ").replace(['\n', '\r'], " ").into()
     } else {

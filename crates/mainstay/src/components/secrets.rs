@@ -12,7 +12,7 @@ use super::settings::Settings;
 use crate::resources::SettingValue;
 
 /// The file with the keys of secrets in the data directory.
-const KEY_FILE: &str = "secrets.key";
+pub(crate) const KEY_FILE: &str = "secrets.key";
 
 /// The variable that has the keys instead: for data that several machines share.
 const KEY_VARIABLE: &str = "MAINSTAY_SECRETS_KEY";

@@ -12,8 +12,8 @@ use std::marker::PhantomData;
 
 pub(crate) use dapr::{DaprTimeForm, GrpcCodesForm, HttpCodesForm};
 pub(crate) use values::{
-    AvailabilityForm, DurationForm, NameForm, PercentForm, PositiveDurationForm, ReplicasForm, SizeForm,
-    Text, TextForm, VariableForm,
+    AvailabilityForm, DurationForm, LongDurationForm, NameForm, PercentForm, PositiveDurationForm,
+    ReplicasForm, SizeForm, Text, TextForm, VariableForm, read_long_duration,
 };
 
 /// A form of text. Its name is the `format` in the JSON schema.
@@ -84,6 +84,7 @@ const fn reader<F: Form>() -> (&'static str, Reader) {
 const READERS: &[(&str, Reader)] = &[
     reader::<DurationForm>(),
     reader::<PositiveDurationForm>(),
+    reader::<LongDurationForm>(),
     reader::<AvailabilityForm>(),
     reader::<PercentForm>(),
     reader::<SizeForm>(),

@@ -1,5 +1,6 @@
 //! From the file to the model: fills in defaults, completes variables, reads env files.
 
+mod archive;
 mod cache;
 mod supervision;
 
@@ -79,13 +80,14 @@ pub(crate) fn build(
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
     let (store, said) = (builder.store(&name), builder.components());
-    let store_line = builder.store_line();
+    let (store_line, archive) = (builder.store_line(), builder.archive());
     let configurations = builder.configurations;
     let mut planned = components::plan(resources.components, Home::System, diagnostics);
     components::say(said, &mut planned, diagnostics);
     configuration::check(&configurations, &components::secret_stores(&planned), diagnostics);
     Manifest {
         store,
+        archive,
         store_line,
         components: planned,
         name,

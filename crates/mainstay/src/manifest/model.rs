@@ -11,6 +11,7 @@ use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
 use mainstay_secrets::Scopes;
 
+use crate::archive::ArchivePlan;
 use crate::components::{Planned, StorePlan};
 use crate::diagnostic::{Diagnostics, Place};
 use crate::resources::{HeaderSource, Resiliency, TlsSource};
@@ -30,6 +31,8 @@ pub(crate) struct Manifest {
     pub(crate) externals: Vec<External>,
     /// Where everything durable lies.
     pub(crate) store: StorePlan,
+    /// Where changes of the store are archived.
+    pub(crate) archive: Option<ArchivePlan>,
     /// How that is written, and where; without a secret, or empty.
     pub(crate) store_line: StoreLine,
     /// What apps may use besides each other: of Dapr Components, and what is there without them.

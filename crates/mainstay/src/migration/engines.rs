@@ -18,7 +18,7 @@ use super::reference;
 use crate::components::{EMBEDDED, StorePlan};
 
 /// The folder of the embedded store in the data directory.
-const FOLDER: &str = "store";
+pub(crate) const FOLDER: &str = "store";
 
 /// How long the database of the manifest may take to be there: machines that start together are not ready together.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -84,10 +84,23 @@ impl Engines {
         plan: &StorePlan,
         patience: Duration,
     ) -> Result<Arc<dyn OpenStore>, OpenProblem> {
-        match plan {
-            StorePlan::Embedded => OpenEmbedded::open(self.data_dir.join(FOLDER)).await,
-            StorePlan::Postgres(options) => OpenPostgres::open(options, patience).await,
-        }
+        open_with(plan, self.data_dir.join(FOLDER), patience).await
+    }
+}
+
+/// Opens a store; `folder` is that of an embedded one.
+pub(super) async fn open(plan: &StorePlan, folder: PathBuf) -> Result<Arc<dyn OpenStore>, OpenProblem> {
+    open_with(plan, folder, PATIENCE).await
+}
+
+async fn open_with(
+    plan: &StorePlan,
+    folder: PathBuf,
+    patience: Duration,
+) -> Result<Arc<dyn OpenStore>, OpenProblem> {
+    match plan {
+        StorePlan::Embedded => OpenEmbedded::open(folder).await,
+        StorePlan::Postgres(options) => OpenPostgres::open(options, patience).await,
     }
 }
 

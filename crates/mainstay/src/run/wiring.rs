@@ -11,12 +11,15 @@ use mainstay_api::{
     AppMetadata, AppServerOptions, AppToken, Blocks, CallCaches, ControlOptions, IngressOptions, Limits,
     Metrics, Ready, Route, Server, Shutdown, serve_app, serve_control, serve_ingress,
 };
+use mainstay_backup::archive::{ArchiveMetrics, Archiver};
+use mainstay_backup::{Exports, PresentStore};
 use mainstay_base::AppId;
 use mainstay_host::{Handle, HostOptions, Probe, ProbeAction, ReplicaState};
 use mainstay_mesh::{Mesh, MeshOptions, TraceExport};
-use mainstay_store::Store;
+use mainstay_store::{Store, Switch};
 use tokio::task::JoinHandle;
 
+use crate::archive;
 use crate::assembly;
 use crate::cache_servers::CacheServers;
 use crate::clock;
@@ -59,9 +62,32 @@ pub(crate) struct Running {
     control: Server,
     traffic: JoinHandle<()>,
     caches: Caches,
+    archiver: Option<Archiver>,
     migrations: mainstay_migrate::Running,
     components: Opened,
     _lease: Lease,
+}
+
+/// What copies the store while it is used.
+struct Copies {
+    exports: Exports,
+    archiver: Option<Archiver>,
+    metrics: Arc<ArchiveMetrics>,
+}
+
+impl Copies {
+    async fn start(manifest: &Manifest, switch: &Switch) -> Result<Self, Failure> {
+        let switch = switch.clone();
+        let present: Arc<PresentStore> = Arc::new(move || switch.present());
+        let metrics = Arc::new(ArchiveMetrics::default());
+        let (plan, system) = (manifest.archive.as_ref(), manifest.name.as_str());
+        let archiver = archive::start(plan, system, Arc::clone(&present), Arc::clone(&metrics)).await?;
+        Ok(Self {
+            exports: Exports::new(present),
+            archiver,
+            metrics,
+        })
+    }
 }
 
 /// Everything that listens, before anything is served.
@@ -92,6 +118,8 @@ impl Running {
         let system = Arc::new(listeners.describe(manifest)?);
         let metrics = Metrics::default();
         let (switch, migrations) = migration::start(manifest, lease.path()).await?;
+        // Before anybody changes anything.
+        let copies = Copies::start(manifest, &switch).await?;
         let store: Arc<dyn Store> = Arc::new(switch);
         let (migration, migrations) = migrations.spawn();
         let cache_servers = CacheServers::new(&manifest.name);
@@ -124,23 +152,18 @@ impl Running {
             system: Arc::clone(&system),
             hosts: Vec::new(),
             blocks: components.all_blocks(),
+            exports: Some(copies.exports),
             migration: Some(migration),
             call_caches: caches.all(),
             metrics,
+            collectors: vec![copies.metrics],
         };
         let control = serve_control(listeners.control, options, host.clone(), mesh.clone())
             .map_err(|error| unserved(&error))?;
-        lease
-            .publish(&addresses(
-                &system,
-                control.address(),
-                ingress.as_ref(),
-                &apps,
-                manifest,
-            ))
-            .map_err(|error| {
-                Failure::refused(format!("cannot write to {}: {error}", lease.path().display()))
-            })?;
+        let addresses = addresses(&system, control.address(), ingress.as_ref(), &apps, manifest);
+        lease.publish(&addresses).map_err(|error| {
+            Failure::refused(format!("cannot write to {}: {error}", lease.path().display()))
+        })?;
         Ok(Self {
             host,
             system,
@@ -150,6 +173,7 @@ impl Running {
             control,
             traffic,
             caches,
+            archiver: copies.archiver,
             migrations,
             components,
             _lease: lease,
@@ -170,6 +194,9 @@ impl Running {
         self.control.stop(LAST_REQUESTS).await;
         self.caches.close().await;
         self.mesh.stop(LAST_SPANS).await;
+        if let Some(archiver) = self.archiver {
+            archiver.stop().await;
+        }
         self.migrations.stop().await;
         self.components.close().await;
     }

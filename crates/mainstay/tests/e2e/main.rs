@@ -8,6 +8,7 @@
 )]
 #![expect(unreachable_pub, reason = "`pub` marks what tests may use of the harness")]
 
+mod backup;
 mod blocks;
 mod cache;
 mod calls;

@@ -45,6 +45,33 @@ impl Form for PositiveDurationForm {
     }
 }
 
+/// `7d`, `36h`.
+#[derive(Debug)]
+pub(crate) enum LongDurationForm {}
+
+impl Form for LongDurationForm {
+    type Value = Duration;
+    const NAME: &'static str = "long-duration";
+    const EXAMPLES: &'static [&'static str] = &["7d", "36h"];
+
+    fn read(text: &str) -> Result<Duration, String> {
+        match read_long_duration(text)? {
+            Duration::ZERO => Err(format!("`{text}` must be longer than 0")),
+            duration => Ok(duration),
+        }
+    }
+}
+
+/// Reads a duration that may be given in days: `7d`, `36h`, `1m30s`.
+pub(crate) fn read_long_duration(text: &str) -> Result<Duration, String> {
+    let Some(days) = text.strip_suffix('d') else {
+        return DurationForm::read(text);
+    };
+    let days = days.parse().ok().filter(|days| (1..=36_500).contains(days));
+    let days: u64 = days.ok_or_else(|| format!("`{text}` is not a number of days: write 1d to 36500d"))?;
+    Ok(Duration::from_secs(days * 86_400))
+}
+
 /// `99.9%`.
 #[derive(Debug)]
 pub(crate) enum AvailabilityForm {}
