@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_store::{Entry, KeyRange, Page, Portion, ReadError, Replicated, Scan, Snapshot};
+use mainstay_store::{KeyRange, Page, Portion, ReadError, Replicated, Scan, Snapshot};
 use tokio::task::JoinSet;
 
 use crate::board::Board;
@@ -147,7 +147,9 @@ async fn digest_of(store: &Arc<dyn Replicated>, range: KeyRange) -> Result<Diges
     let mut rest = Some(range);
     while let Some(range) = rest {
         let page = store.scan(&Scan::new(range)).await?;
-        page.entries.iter().for_each(|entry: &Entry| digester.add(entry));
+        for entry in &page.entries {
+            digester.add(entry);
+        }
         rest = page.rest;
     }
     Ok(digester.finish())

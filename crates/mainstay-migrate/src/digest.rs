@@ -47,7 +47,9 @@ impl Digester {
 /// The digest of these entries.
 pub(crate) fn of(entries: &[Entry]) -> Digest {
     let mut digester = Digester::new();
-    entries.iter().for_each(|entry| digester.add(entry));
+    for entry in entries {
+        digester.add(entry);
+    }
     digester.finish()
 }
 

@@ -15,7 +15,7 @@ use crate::handover::Handover;
 use crate::journal::Place;
 use crate::line::Line;
 use crate::port::{OpenStore, Stores};
-use crate::stage::{Stage, Task};
+use crate::stage::{Side, Stage, Task};
 use crate::start::Settings;
 use crate::status::Phase;
 use crate::trouble::Trouble;
@@ -81,14 +81,14 @@ impl Job {
         self
     }
 
-    /// Where the two stores are.
-    pub(crate) const fn places(&self) -> &(Place, Place) {
-        &self.places
-    }
-
-    /// The two stores, as far as they are open.
-    pub(crate) fn into_open(self) -> (Option<Arc<dyn OpenStore>>, Option<Arc<dyn OpenStore>>) {
-        (self.source.into_inner(), self.target.into_inner())
+    /// The store that takes commits when the migration is over, where it was opened.
+    pub(crate) fn into_serving(self, side: Side) -> Option<(Place, Arc<dyn OpenStore>)> {
+        let (source, target) = self.places;
+        let (place, open) = match side {
+            Side::Source => (source, self.source),
+            Side::Target => (target, self.target),
+        };
+        Some((place, open.into_inner()?))
     }
 
     /// Does a task; some never end by themselves. Cancel safe but for those that hand over, see [`Handover::run`].
@@ -164,13 +164,11 @@ impl Job {
             self.board.begin(Phase::Copying, cursor.done(), total);
         }
         let next = copy::round(&mut line, cursor, self.settings.copy, &self.board).await?;
-        Ok(Done::Stage(match next {
-            Some(cursor) => Stage::Copying { cursor },
-            None => {
-                self.board.end();
-                Stage::Following
-            }
-        }))
+        let Some(cursor) = next else {
+            self.board.end();
+            return Ok(Done::Stage(Stage::Following));
+        };
+        Ok(Done::Stage(Stage::Copying { cursor }))
     }
 
     /// `None` when everything is right.

@@ -211,14 +211,8 @@ impl Service {
 
     /// One is over.
     fn settle(&mut self, job: Job, stage: &Stage) {
-        let places = job.places().clone();
-        let (source, target) = job.into_open();
-        let (place, open) = match stage {
-            Stage::Finished => (places.1, target),
-            _ => (places.0, source),
-        };
-        if let Some(open) = open {
-            self.present = (place, open);
+        if let Some(present) = job.into_serving(stage.recovery().serves) {
+            self.present = present;
         }
     }
 }

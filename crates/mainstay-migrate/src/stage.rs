@@ -223,9 +223,15 @@ impl Stage {
                 compares: wish == Some(Wish::Verify),
             },
             // A start goes on after its recovery, so these are over before anybody asks.
-            (Self::CuttingOver | Self::Promoting { .. }, _)
-            | (Self::CuttingBack | Self::PromotingBack { .. }, _)
-            | (Self::Finished | Self::BackedOut, _) => Task::Rest,
+            (
+                Self::CuttingOver
+                | Self::Promoting { .. }
+                | Self::CuttingBack
+                | Self::PromotingBack { .. }
+                | Self::Finished
+                | Self::BackedOut,
+                _,
+            ) => Task::Rest,
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn start(manifest: &Manifest, data_dir: &Path) -> Result<(Switc
     let journal = JournalFile::new(data_dir.join(JOURNAL));
     let options = Options::new(place, Arc::new(engines), Arc::new(journal));
     let started = mainstay_migrate::start(options).await;
-    started.map_err(|error| explain(error, manifest))
+    started.map_err(|error| explain(&error, manifest))
 }
 
 /// Opens a store alone, whatever its role; `folder` is that of an embedded one.
@@ -55,9 +55,9 @@ pub(crate) async fn refuse_under_way(data_dir: &Path) -> Result<(), Failure> {
 }
 
 /// Says which line to change, where one has to be.
-fn explain(error: StartError, manifest: &Manifest) -> Failure {
+fn explain(error: &StartError, manifest: &Manifest) -> Failure {
     let message = error.to_string();
-    let help = match &error {
+    let help = match error {
         StartError::Moved(record) => line(&record.target, manifest),
         StartError::NotMoved(record) => format!(
             "{}, until `mainstay migrate cut-over` was done",

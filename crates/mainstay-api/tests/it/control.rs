@@ -53,6 +53,15 @@ impl Control {
 
     /// The same with components.
     pub(crate) async fn with(blocks: Arc<Blocks>) -> Self {
+        Self::with_all(blocks, None).await
+    }
+
+    /// The same that moves what is stored.
+    pub(crate) async fn migrating(migration: mainstay_migrate::Handle) -> Self {
+        Self::with_all(Arc::default(), Some(migration)).await
+    }
+
+    async fn with_all(blocks: Arc<Blocks>, migration: Option<mainstay_migrate::Handle>) -> Self {
         let mesh = mesh(&[Callee::http("back", echo().await)], Vec::new());
         let host = mainstay_host::start(HostOptions::new(Vec::new()), Vec::new(), Arc::new(Nothing)).unwrap();
         let stops = Arc::new(AtomicUsize::new(0));
@@ -69,7 +78,7 @@ impl Control {
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
             exports: None,
-            migration: None,
+            migration,
             metrics: metrics.clone(),
             collectors: Vec::new(),
         };
@@ -147,6 +156,8 @@ async fn only_health_is_open() {
             "/api/state/statestore/keys",
             "/api/config/configstore/keys/k/undo",
             "/api/secrets/secretstore/names/s?reveal=true",
+            "/api/migration",
+            "/api/migration/cut-over",
             "/nowhere",
             "/healthz/",
         ] {

@@ -18,6 +18,7 @@ mod hostile;
 mod ingress;
 mod invoke;
 mod lock;
+mod migration;
 mod secrets;
 mod state;
 mod streams;

@@ -78,10 +78,8 @@ pub(crate) async fn until(handle: &mut Handle, is_so: impl Fn(&Status) -> bool) 
             assert!(handle.changed().await, "the service goes on");
         }
     });
-    match found.await {
-        Ok(status) => status,
-        Err(_) => panic!("it does not come to it: {:?}", handle.status()),
-    }
+    let found = found.await.ok();
+    found.unwrap_or_else(|| panic!("it does not come to it: {:?}", handle.status()))
 }
 
 /// Some entries with and without tokens.

@@ -36,7 +36,7 @@ async fn fill(api: &Client, count: u32) {
     for batch in 0..count {
         let items =
             (0..1_000).map(|item| json!({"key": format!("filled-{batch}-{item}"), "value": "x".repeat(200)}));
-        let body = Value::from_iter(items).to_string();
+        let body = items.collect::<Value>().to_string();
         assert_eq!(api.post(STATE, body).await.status, 204);
     }
 }
