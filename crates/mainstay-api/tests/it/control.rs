@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::Method;
 use mainstay_api::wire::{LogLine, Problem, Status, System, SystemApp};
 use mainstay_api::{AppToken, Blocks, ControlOptions, Limits, Metrics, Server, serve_control};
+use mainstay_backup::Exports;
 use mainstay_base::ReplicaId;
 use mainstay_base::metric::Collect;
 use mainstay_host::{Handle, HostOptions, NetworkProbe, PrepareError, Prepared, Surroundings};
@@ -53,6 +54,11 @@ impl Control {
 
     /// The same with components.
     pub(crate) async fn with(blocks: Arc<Blocks>) -> Self {
+        Self::with_exports(blocks, None).await
+    }
+
+    /// The same with a store that can be backed up.
+    pub(crate) async fn with_exports(blocks: Arc<Blocks>, exports: Option<Exports>) -> Self {
         let mesh = mesh(&[Callee::http("back", echo().await)], Vec::new());
         let host = mainstay_host::start(HostOptions::new(Vec::new()), Vec::new(), Arc::new(Nothing)).unwrap();
         let stops = Arc::new(AtomicUsize::new(0));
@@ -67,7 +73,7 @@ impl Control {
             system: Arc::new(system()),
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
-            exports: None,
+            exports,
             migration: None,
             metrics: metrics.clone(),
             collectors: Vec::new(),
