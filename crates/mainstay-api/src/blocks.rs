@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use mainstay_cache::state::StateCache;
 use mainstay_configuration::ConfigurationStore;
 use mainstay_lock::LockStore;
 use mainstay_secrets::{Scopes, SecretStore};
@@ -49,6 +50,8 @@ pub struct StateComponent {
     pub about: About,
     /// What it keeps.
     pub store: Arc<dyn StateStore>,
+    /// The cache that is a part of it, where one was declared.
+    pub cache: Option<StateCache>,
     /// What stands before the keys of its users.
     pub prefix: KeyPrefix,
     /// The namespace of the system; empty when there is none.

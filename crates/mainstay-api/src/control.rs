@@ -1,4 +1,5 @@
-//! The control API: status, logs, restart, stop, backup, metrics; for the command line, scrapers and the dashboard.
+//! The control API: status, logs, restart, stop, backup, metrics, components, caches; for the command line, scrapers and the
+//! dashboard.
 
 mod backup;
 mod blocks;
@@ -20,8 +21,9 @@ use hyper::body::Incoming;
 use mainstay_backup::Exports;
 use mainstay_base::AppId;
 use mainstay_base::metric::Collect;
+use mainstay_cache::http::CallCache;
 use mainstay_host::Handle;
-use mainstay_mesh::{Body, Mesh};
+use mainstay_mesh::{Body, CallError, Mesh};
 
 pub use self::process::PROCESS_METRIC_TABLE;
 pub(crate) use self::process::ProcessMetrics;
@@ -50,6 +52,8 @@ pub struct ControlOptions {
     pub exports: Option<Exports>,
     /// Moves what is stored to another store; absent where there is no store.
     pub migration: Option<mainstay_migrate::Handle>,
+    /// The caches of all calls; those of state are with their components.
+    pub call_caches: Vec<CallCache<CallError>>,
     /// Where the servers count; shown at `/metrics`.
     pub metrics: Metrics,
     /// What else is shown there.

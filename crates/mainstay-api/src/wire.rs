@@ -4,6 +4,7 @@
 //! 1970 in UTC.
 
 mod blocks;
+mod cache;
 mod log;
 mod migration;
 
@@ -13,6 +14,7 @@ pub use self::blocks::{
     Component, Components, ConfigChange, ConfigChanged, ConfigContent, ConfigItem, ConfigRecord,
     SecretChanged, SecretItem, SecretName, SecretsRewrapped, StateChange, StateItem, StateKey, StateValue,
 };
+pub use self::cache::{Cache, CacheKind, Caches};
 
 pub use self::migration::{Migration, MigrationBegin};
 

@@ -3,6 +3,7 @@
 //! This crate does no I/O and knows no runtime, no HTTP and no serialisation format. A type comes in only when three
 //! crates need it.
 
+mod cache;
 mod clock;
 mod date;
 mod deadline;
@@ -15,6 +16,7 @@ mod reply;
 mod rng;
 mod sla;
 
+pub use cache::CacheStatus;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use date::{rfc3339, rfc3339_millis};
 pub use deadline::Deadline;

@@ -68,6 +68,11 @@ impl Writer {
 pub struct Reader(Bytes);
 
 impl Reader {
+    #[cfg(test)]
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
     fn take(&mut self, length: usize) -> Option<Bytes> {
         (length <= self.0.len()).then(|| self.0.split_to(length))
     }

@@ -12,7 +12,8 @@
 //!        └── RedisStore   shared by processes; gone, it only costs its benefit
 //! ```
 //!
-//! [`http`] says which requests and answers may be cached. What a store promises is said at [`CacheStore`].
+//! [`http`] says which requests and answers of calls may be cached; [`state`] stands before a state component. What a store
+//! promises is said at [`CacheStore`].
 
 mod cache;
 pub mod codec;
@@ -27,8 +28,9 @@ pub mod policy;
 mod port;
 mod redis;
 mod settings;
+pub mod state;
 
-pub use cache::{Answer, Cache, Cached, Loaded, Options, Status};
+pub use cache::{Answer, Cache, Cached, Loaded, Options, Report};
 pub use error::{CacheError, StoreError};
 pub use local::{Local, LocalOptions};
 pub use metrics::{METRIC_TABLE, Metrics};

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use mainstay_base::CacheStatus;
 use mainstay_base::metric::{Collect, Counter, Descriptor, Histogram, Kind, Visitor};
 
-use crate::cache::{Purpose, Status};
+use crate::cache::Purpose;
 use crate::http::Unstorable;
 use crate::port::Usage;
 
@@ -50,7 +51,7 @@ descriptors! {
 /// What one cache counts.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    answers: [Counter; Status::ALL.len()],
+    pub(crate) answers: [Counter; CacheStatus::ALL.len()],
     pub(crate) private: Counter,
     pub(crate) bypassed: Counter,
     pub(crate) age: Histogram,
@@ -65,11 +66,11 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn answered(&self, status: Status, age: Duration) {
+    pub(crate) fn answered(&self, status: CacheStatus, age: Duration) {
         if let Some(counter) = self.answers.get(status as usize) {
             counter.increment();
         }
-        if status != Status::Miss {
+        if status != CacheStatus::Miss {
             self.age.record(age);
         }
     }
@@ -131,7 +132,7 @@ impl Collect for Metrics {
     fn collect(&self, visitor: &mut dyn Visitor) {
         let sources = self.sources();
         for source in &sources {
-            for status in Status::ALL {
+            for status in CacheStatus::ALL {
                 let count = source
                     .stats()
                     .answers

@@ -51,6 +51,7 @@ fn configure(mesh: &Mesh, backend: &str) -> Result<Protocol, Failure> {
     if backend.starts_with("http") {
         mesh.configure(Topology {
             externals: vec![ExternalConfig {
+                tls: None,
                 name: app,
                 url: backend.parse()?,
                 headers: Vec::new(),

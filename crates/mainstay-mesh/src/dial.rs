@@ -60,7 +60,7 @@ async fn open_external(external: &Arc<External>, intent: Intent) -> io::Result<C
         Intent::Http2 => Offer::Http2,
         Intent::Upgrade => Offer::Http1,
     };
-    let stream = tls::secure(stream, &external.host, offer).await?;
+    let stream = tls::secure(stream, &external.host, offer, external.client_tls.as_ref()).await?;
     let http2 = stream.get_ref().1.alpn_protocol() == Some(tls::HTTP2);
     handshake(stream, intent, http2).await
 }

@@ -123,7 +123,7 @@ impl Directory {
             app: callee.app.clone(),
             index: 1,
         };
-        let places = Origin::external(&config.url).map(|origin| (replica, origin));
+        let places = Origin::external(&config.url, config.tls.clone()).map(|origin| (replica, origin));
         callee.set_replicas(places.into_iter().collect(), anew, self.clock.now());
         callee
     }

@@ -46,7 +46,7 @@ pub(crate) struct Exporter {
 impl Exporter {
     /// Starts to send the spans of `spans` to where `export` says.
     pub(crate) fn start(export: &TraceExport, spans: Arc<Spans>) -> io::Result<Self> {
-        let origin = Origin::external(&export.endpoint).ok_or_else(|| {
+        let origin = Origin::external(&export.endpoint, None).ok_or_else(|| {
             let message = format!("`{}` is no address of a collector", export.endpoint);
             io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;

@@ -49,6 +49,7 @@ pub use mesh::{Mesh, MeshOptions, StartError, TraceExport};
 pub use metrics::METRIC_TABLE;
 pub use report::{EdgeReport, ReplicaReport, Report, TargetReport};
 pub use socket::poll_write_together;
+pub use tls::{ClientTls, ClientTlsPem, InvalidClientTls};
 pub use topology::{AppProtocol, EdgeConfig, Endpoint, ExternalConfig, Fallback, TargetConfig, Topology};
 pub use trace::TraceContext;
 pub use worker::Workers;

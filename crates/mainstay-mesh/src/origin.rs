@@ -8,6 +8,7 @@ use http::uri::{Authority, InvalidUri, Parts, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
 use crate::resolve::Addresses;
+use crate::tls::ClientTls;
 
 /// Where a replica is.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct External {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) tls: bool,
+    /// What is special about its TLS.
+    pub(crate) client_tls: Option<ClientTls>,
     /// The path that all its paths begin with, without a slash at its end.
     pub(crate) prefix: String,
     /// Where its name led to last.
@@ -50,7 +53,12 @@ impl External {
                 external.prefix.clone(),
             )
         };
-        key(self) == key(other)
+        let same_tls = match (&self.client_tls, &other.client_tls) {
+            (None, None) => true,
+            (Some(own), Some(others)) => own.is_same(others),
+            _ => false,
+        };
+        key(self) == key(other) && same_tls
     }
 }
 
@@ -62,13 +70,14 @@ impl Origin {
     }
 
     /// The service at `url`; `None` when the URL names no host.
-    pub(crate) fn external(url: &Uri) -> Option<Self> {
+    pub(crate) fn external(url: &Uri, client_tls: Option<ClientTls>) -> Option<Self> {
         let authority = url.authority()?.clone();
         let tls = url.scheme() == Some(&Scheme::HTTPS);
         let external = External {
             host: authority.host().trim_matches(['[', ']']).to_owned(),
             port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             tls,
+            client_tls,
             prefix: url.path().trim_end_matches('/').to_owned(),
             addresses: Addresses::default(),
         };
@@ -156,7 +165,7 @@ mod tests {
     #[test]
     fn an_external_service_adds_its_prefix() {
         let url = Uri::from_static("https://psp.example/v2/");
-        let origin = Origin::external(&url).unwrap();
+        let origin = Origin::external(&url, None).unwrap();
         let path = || Some(PathAndQuery::from_static("/charge?x=1"));
         assert_eq!(origin.origin_form(path()).unwrap(), "/v2/charge?x=1");
         assert_eq!(
@@ -176,7 +185,7 @@ mod tests {
     #[test]
     fn an_address_may_be_of_version_6() {
         let url = Uri::from_static("http://[::1]:8080");
-        let origin = Origin::external(&url).unwrap();
+        let origin = Origin::external(&url, None).unwrap();
         let Place::External(external) = &origin.place else {
             panic!("not external");
         };

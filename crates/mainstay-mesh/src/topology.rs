@@ -7,6 +7,8 @@ use http::HeaderValue;
 use mainstay_base::{AppId, ReplicaId, Sla};
 use mainstay_policy::{EdgePolicy, TargetPolicy};
 
+use crate::tls::ClientTls;
+
 /// Everything there is to call.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
@@ -57,6 +59,8 @@ pub struct ExternalConfig {
     pub url: http::Uri,
     /// Headers added to every request.
     pub headers: Vec<(http::HeaderName, HeaderValue)>,
+    /// What is special about its TLS, where `https://` is spoken.
+    pub tls: Option<ClientTls>,
     /// What it promises.
     pub sla: Sla,
     /// What protects it.

@@ -45,14 +45,16 @@ impl Board {
         self.status.subscribe()
     }
 
-    /// A migration is at this stage.
+    /// This is the migration from now on.
+    pub(crate) fn begin_with(&self, record: &Record) {
+        *self.lock() = Notes::default();
+        self.status.send_replace(Some(first(record)));
+    }
+
+    /// It is at this stage.
     pub(crate) fn at(&self, record: &Record) {
         let phase = phase_of(&record.stage);
-        self.status.send_modify(|status| {
-            let status = match status {
-                Some(status) if status.began_unix_ms == record.began_unix_ms => status,
-                other => other.insert(first(record)),
-            };
+        self.change(|status| {
             if status.phase != phase {
                 status.lag_bytes = None;
                 status.lag_ms = None;

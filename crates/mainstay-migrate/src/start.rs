@@ -90,7 +90,7 @@ pub async fn start(options: Options) -> Result<(Switch, Service), StartError> {
     let board = Arc::new(Board::new(Arc::clone(&options.clock)));
     // Also one that is over: it can be asked about.
     if let Some(record) = &record {
-        board.at(record);
+        board.begin_with(record);
     }
     let under_way = record.filter(|record| !record.stage.is_over());
     let resumed = match under_way {

@@ -24,7 +24,7 @@ impl Writer {
         board: Arc<Board>,
         record: Record,
     ) -> Self {
-        board.at(&record);
+        board.begin_with(&record);
         Self {
             journal,
             wall_clock,

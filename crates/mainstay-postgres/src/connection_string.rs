@@ -27,8 +27,13 @@ impl ConnectionString {
             .or_else(|| text.strip_prefix("postgresql://"));
         let parameters = url.map_or_else(|| keywords(text), url_parameters);
         let parameters = parameters.ok_or(InvalidOptions::ConnectionString)?;
+        // What is hardly a name, such as a misspelt `postgres://`, is not repeated in an error: it may hold a password.
+        if !parameters.iter().all(|(name, _)| is_name(name)) {
+            return Err(InvalidOptions::ConnectionString);
+        }
         let known = parameters
             .into_iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .filter(|(name, _)| name == POOL_SIZE || !name.starts_with("pool_"))
             .filter(|(name, _)| !IGNORED.contains(&name.as_str()));
         let renamed = known.map(|(name, value)| match name.as_str() {
@@ -60,6 +65,11 @@ impl ConnectionString {
         });
         quoted.collect::<Vec<_>>().join(" ")
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !text.is_empty() && text.bytes().all(is_plain)
 }
 
 /// What follows `postgres://`: `user:password@host:port,host:port/database?name=value&…`, all but the hosts optional.
@@ -142,7 +152,7 @@ fn keywords(text: &str) -> Option<Vec<(String, String)>> {
                 None => break,
             }
         }
-        found.push((name.to_lowercase(), value));
+        found.push((name, value));
     }
 }
 
@@ -175,7 +185,13 @@ mod tests {
                 ("pool_max_conns", "4")
             ])
         );
-        for wrong in ["host", "host='x", "host=x user"] {
+        for wrong in [
+            "host",
+            "host='x",
+            "host=x user",
+            "=x",
+            "poStgres://ada:hunter2@db/shop?sslmode=x",
+        ] {
             assert_eq!(
                 ConnectionString::parse(wrong),
                 Err(InvalidOptions::ConnectionString),

@@ -38,9 +38,11 @@ pub use error::StateError;
 pub use key::{InvalidKey, KeyPrefix, SEPARATOR, Scope};
 pub use listing::{KeyChange, KeyChanges, ListPage, ListedKey, Listing};
 pub use mainstay_base::rfc3339;
-pub use mainstay_store::Condition;
+pub use mainstay_store::{CommitError, Condition, ReadError, SystemWallClock, WallClock};
 pub use memory::{InMemory, Options as InMemoryOptions};
-pub use port::{Concurrency, Consistency, Delete, Etag, Features, Item, Operation, Set, StateStore};
-pub use stored::Stored;
+pub use port::{
+    CacheMark, Concurrency, Consistency, Delete, Etag, Features, Found, Item, Operation, Set, StateStore,
+};
+pub use stored::{Changed, ChangedKey, Heard, Stored};
 pub use ttl::{InvalidTtl, TimeToLive, expired};
 pub use watch::Watch;

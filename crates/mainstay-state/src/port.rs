@@ -1,8 +1,10 @@
 //! The port: what every state component promises, and what is asked of it.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
+use mainstay_base::CacheStatus;
 use mainstay_store::limits::MAX_BATCH_BYTES;
 use mainstay_store::{CommitError, Condition, InvalidBatch, Reply};
 
@@ -12,6 +14,7 @@ use crate::key::check_full;
 use crate::limits::{MAX_BULK_KEYS, MAX_CONTENT_TYPE_BYTES, MAX_OPERATIONS};
 use crate::listing::{ListPage, Listing};
 use crate::query::{Query, QueryPage};
+use crate::stored::Heard;
 use crate::ttl::TimeToLive;
 use crate::watch::Watch;
 
@@ -31,7 +34,8 @@ use crate::watch::Watch;
 ///    may be freed later. A set without a time to live MUST end an earlier one.
 /// 5. **Bytes.** What is read MUST be the bytes that were set, the empty ones included; deleting what does not exist MUST
 ///    succeed.
-/// 6. **Fresh.** A read that begins after a change was answered MUST see it when it asks for [`Consistency::Strong`].
+/// 6. **Fresh.** A read that begins after a change was answered MUST see it when it asks for [`Consistency::Strong`]. With
+///    [`Consistency::Eventual`] it MAY be behind, but not behind a change that this very object has answered.
 /// 7. **Listed.** A list MUST give every key that begins with its prefix and exists all the while, each once, in the order of
 ///    their bytes, and no other. A component that cannot says [`StateError::CannotList`].
 ///
@@ -42,12 +46,23 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
     /// What it can do beyond the rules.
     fn features(&self) -> Features;
 
-    /// Reads keys at one moment: one answer per key, in their order; `None` where there is nothing. Cancel safe.
+    /// Reads keys: one answer per key, in their order; `None` where there is nothing. Where a cache may have a part in it, only
+    /// who asks for [`Consistency::Strong`] reads all of them at one moment. Cancel safe.
     fn get<'a>(
         &'a self,
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>>;
+
+    /// The same, and says of each answer whether a cache gave it. Cancel safe.
+    fn look_up<'a>(
+        &'a self,
+        keys: &'a [String],
+        consistency: Consistency,
+    ) -> Reply<'a, Result<Vec<Found>, StateError>> {
+        let reading = self.get(keys, consistency);
+        Reply::waiting(async move { Ok(reading.await?.into_iter().map(Found::kept).collect()) })
+    }
 
     /// Finds values among the keys that begin with `prefix`, which holds its separator, at one moment. Cancel safe.
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>>;
@@ -62,6 +77,11 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
     /// which. Cancel safe.
     fn watch<'a>(&'a self, _prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         Reply::ready(Err(StateError::CannotWatch))
+    }
+
+    /// Tells which keys change, whoever changes them: for who remembers what it has read.
+    fn hear(&self) -> Result<Heard, StateError> {
+        Err(StateError::CannotWatch)
     }
 
     /// Does all operations or none. No operations is a success. Not cancel safe, see above.
@@ -187,6 +207,31 @@ pub struct Item {
     pub content_type: Option<String>,
     /// When it expires, in milliseconds since 1970: the metadata `ttlExpireTime`, see [`rfc3339`](crate::rfc3339).
     pub expires_at_ms: Option<u64>,
+}
+
+/// What was found under a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What it holds; `None` when there is nothing.
+    pub item: Option<Item>,
+    /// How a cache came to the answer, where one had a part in it.
+    pub cache: Option<CacheMark>,
+}
+
+/// How a cache came to an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheMark {
+    /// Where the answer is from.
+    pub status: CacheStatus,
+    /// How old it is.
+    pub age: Duration,
+}
+
+impl Found {
+    /// What a component has, without a cache.
+    pub const fn kept(item: Option<Item>) -> Self {
+        Self { item, cache: None }
+    }
 }
 
 /// Who wins when two change the same key.

@@ -69,4 +69,4 @@ pub use replication::{
 pub use sweeper::Sweeper;
 pub use switch::{MAX_SWITCH_STORES, Paused, Place, Switch, SwitchError};
 pub use version::{HybridClock, SystemWallClock, Version, WallClock};
-pub use watch::Watch;
+pub use watch::{ChangedKeys, KeyWatch, Watch};

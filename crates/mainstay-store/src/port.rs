@@ -8,7 +8,7 @@ use crate::batch::{Batch, Condition};
 use crate::error::{CommitError, ReadError};
 use crate::key::{Key, KeyRange, Value};
 use crate::version::Version;
-use crate::watch::Watch;
+use crate::watch::{KeyWatch, Watch};
 
 /// An ordered, transactional key-value store. Everything durable in Mainstay stands on this port.
 ///
@@ -81,6 +81,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Tells when a commit has written a key that begins with `prefix`. What happens after this call is not missed.
     fn watch(&self, prefix: bytes::Bytes) -> Watch;
+
+    /// Tells which keys that begin with `prefix` commits have written, for who remembers what it read. What happens after
+    /// this call is not missed.
+    fn watch_keys(&self, prefix: bytes::Bytes) -> KeyWatch;
 }
 
 /// A moment of a store: sees all commits up to its version, and none after it.

@@ -27,7 +27,8 @@ use crate::version::Version;
 /// was. Until then it mixes moments, and what is read from it is no ground for a commit after it was promoted.
 ///
 /// A replica can be followed as well: its changes are the commits that were applied to it, and once it is promoted, its
-/// own. What was copied into it is not among them.
+/// own. What was copied into it is not among them, nor is what was applied below the version at which it was followed: so
+/// it has to have caught up before.
 ///
 /// # Rules
 ///

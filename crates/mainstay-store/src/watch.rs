@@ -1,12 +1,17 @@
 //! Waiting for changes under a prefix.
 
+mod elsewhere;
+mod keys;
+
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+pub(crate) use self::elsewhere::{Elsewhere, Moves};
+use self::keys::Waiting;
+pub use self::keys::{ChangedKeys, KeyWatch};
 use crate::error::Closed;
 use crate::version::Version;
 
@@ -27,20 +32,6 @@ struct Here {
     versions: watch::Receiver<Version>,
     /// Changes up to here were before the watch, though they may be heard of after it was made.
     since: Version,
-}
-
-/// How a watch goes along when another store takes over.
-struct Elsewhere {
-    prefix: Bytes,
-    moved: watch::Receiver<Version>,
-    /// It does not keep stores open: a watch ends with its store.
-    moves: Weak<dyn Moves>,
-}
-
-/// Who points at a store, now this one, now that.
-pub(crate) trait Moves: Send + Sync {
-    /// A watch of the present one.
-    fn watch_here(&self, prefix: Bytes) -> Watch;
 }
 
 impl Watch {
@@ -67,40 +58,24 @@ impl Watch {
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = elsewhere.moved.changed() => {
-                    let last = *elsewhere.moved.borrow_and_update();
-                    let moves = elsewhere.moves.upgrade().ok_or(Closed)?;
-                    *here = moves.watch_here(elsewhere.prefix.clone()).here;
+                Some(last) = elsewhere.moved() => {
+                    *here = elsewhere.moves()?.watch_here(elsewhere.prefix()).here;
                     // What was written there before this watch began is read from now on.
                     return Ok(last);
                 }
                 changed = here.changed() => match changed {
                     // Its store was closed after another one took over.
-                    Err(Closed) if elsewhere.moved.has_changed().unwrap_or(false) => {}
+                    Err(Closed) if elsewhere.has_moved() => {}
                     changed => return changed,
                 }
             }
         }
     }
 
-    /// The same watch, carried along when `moved` tells that another store has taken over.
-    pub(crate) fn carried(
-        mut self,
-        prefix: Bytes,
-        moved: watch::Receiver<Version>,
-        moves: Weak<dyn Moves>,
-    ) -> Self {
-        self.elsewhere = Some(Box::new(Elsewhere { prefix, moved, moves }));
+    /// The same watch, carried along when another store takes over.
+    pub(crate) fn carried(mut self, elsewhere: Elsewhere) -> Self {
+        self.elsewhere = Some(Box::new(elsewhere));
         self
-    }
-}
-
-impl fmt::Debug for Elsewhere {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Elsewhere")
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
     }
 }
 
@@ -127,6 +102,8 @@ struct Table {
     prefixes: HashMap<Bytes, watch::Sender<Version>>,
     /// Lengths of the prefixes, each once: what of a key has to be looked up.
     lengths: Vec<usize>,
+    /// Prefixes of which the keys are told. There are few.
+    keyed: Vec<(Bytes, Weak<Waiting>)>,
     /// Watches made since prefixes without watchers were last thrown out.
     made: usize,
     /// The latest commit that was answered, where the adapter says so.
@@ -156,14 +133,29 @@ impl Watchers {
         Watch::here(sender.subscribe(), since)
     }
 
+    pub(crate) fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        let waiting = Arc::new(Waiting::default());
+        let mut table = self.lock();
+        if table.closed {
+            waiting.close();
+        } else {
+            table.keyed.retain(|(_, known)| known.strong_count() > 0);
+            table.keyed.push((prefix, Arc::downgrade(&waiting)));
+        }
+        KeyWatch::new(waiting)
+    }
+
     /// Keys were written and are visible now. `keys` is only asked when somebody watches.
     pub(crate) fn changed<K: AsRef<[u8]>>(&self, keys: impl IntoIterator<Item = (K, Version)>) {
         let table = self.lock();
-        if table.prefixes.is_empty() {
+        if table.prefixes.is_empty() && table.keyed.is_empty() {
             return;
         }
         for (key, version) in keys {
             let key = key.as_ref();
+            for waiting in table.told_of(key) {
+                waiting.add(key, version);
+            }
             for length in &table.lengths {
                 let Some(sender) = key.get(..*length).and_then(|prefix| table.prefixes.get(prefix)) else {
                     continue;
@@ -185,8 +177,12 @@ impl Watchers {
 
     /// Wakes everybody: something may have been written that was not seen.
     pub(crate) fn changed_anywhere(&self, version: Version) {
-        for sender in self.lock().prefixes.values() {
+        let table = self.lock();
+        for sender in table.prefixes.values() {
             sender.send_modify(|latest| *latest = (*latest).max(version));
+        }
+        for (_, waiting) in &table.keyed {
+            waiting.upgrade().iter().for_each(|waiting| waiting.add_any());
         }
     }
 
@@ -194,6 +190,9 @@ impl Watchers {
     pub(crate) fn close(&self) {
         let mut table = self.lock();
         table.prefixes.clear();
+        for (_, waiting) in table.keyed.drain(..) {
+            waiting.upgrade().iter().for_each(|waiting| waiting.close());
+        }
         table.closed = true;
     }
 
@@ -203,6 +202,15 @@ impl Watchers {
 }
 
 impl Table {
+    /// Those who are told of this key.
+    fn told_of(&self, key: &[u8]) -> impl Iterator<Item = Arc<Waiting>> {
+        let keyed = self
+            .keyed
+            .iter()
+            .filter(move |(prefix, _)| key.starts_with(prefix));
+        keyed.filter_map(|(_, waiting)| waiting.upgrade())
+    }
+
     fn throw_out(&mut self) {
         self.made = 0;
         self.prefixes.retain(|_, sender| sender.receiver_count() > 0);

@@ -1,12 +1,15 @@
 //! From the manifest to the policies: one pure function that `run`, `explain` and `check` share, so that they cannot
 //! disagree.
 
+use std::collections::HashMap;
+
 use http::HeaderValue;
 use mainstay_base::{AppId, Priority};
 use mainstay_mesh::{EdgeConfig, ExternalConfig, Fallback, TargetConfig, Topology};
 use mainstay_policy::derive::{Derived, EdgeField, Origin, Promise, TargetField, derive_edge, derive_target};
 use mainstay_policy::{EdgePolicy, TargetPolicy};
 
+use crate::components::Secured;
 use crate::diagnostic::Place;
 use crate::manifest::{App, Call, INGRESS, Manifest};
 use crate::resources;
@@ -121,11 +124,13 @@ impl<'a> From<&'a App> for Caller<'a> {
 }
 
 impl Assembly {
-    /// What the mesh is configured with. `token` gives the `dapr-api-token` that an app expects of its runtime.
+    /// What the mesh is configured with. `token` gives the `dapr-api-token` that an app expects of its runtime, `secured` what
+    /// external services are called with.
     pub(crate) fn topology(
         &self,
         manifest: &Manifest,
         token: impl Fn(&App) -> Option<HeaderValue>,
+        secured: &HashMap<AppId, Secured>,
     ) -> Topology {
         let policy = |name: &AppId| {
             let target = self.targets.iter().find(|target| target.name == *name);
@@ -141,10 +146,12 @@ impl Assembly {
             })
         });
         let externals = manifest.externals.iter().filter_map(|external| {
+            let Secured { headers, tls } = secured.get(&external.name)?.clone();
             Some(ExternalConfig {
                 name: external.name.clone(),
                 url: external.url.clone(),
-                headers: external.headers.clone(),
+                headers,
+                tls,
                 sla: external.promise.sla.clone(),
                 policy: policy(&external.name)?,
             })

@@ -1,5 +1,6 @@
 //! Commands that look at and steer a running system. They talk to its control API.
 
+pub(crate) mod cache;
 mod component;
 pub(crate) mod config;
 mod control;

@@ -1,7 +1,9 @@
 //! Components: building blocks on engines, by the names that apps use. Read from component files or there by default;
 //! opened when the system starts.
 
+mod caching;
 mod configuration;
+mod endpoints;
 mod engine;
 mod kinds;
 mod locks;
@@ -17,9 +19,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
+use crate::document::did_you_mean;
+use crate::manifest::CachePlan;
 use crate::resources;
 
+use self::caching::StateCachePlan;
 use self::configuration::ConfigurationPlan;
+pub(crate) use self::endpoints::Secured;
 use self::kinds::Kind;
 use self::locks::LockPlan;
 pub(crate) use self::opened::{Opened, Surroundings};
@@ -119,6 +125,56 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
         init_timeout: component.init_timeout,
         plan,
     })
+}
+
+/// The names of the secret components.
+pub(crate) fn secret_stores(planned: &[Planned]) -> Vec<&str> {
+    let stores = planned.iter().filter(|one| matches!(one.plan, Plan::Secrets(_)));
+    stores.map(|one| one.name.as_str()).collect()
+}
+
+/// What the manifest says of a component, besides its file.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    /// Its name.
+    pub(crate) name: String,
+    /// The cache before it.
+    pub(crate) cache: Option<CachePlan>,
+    /// Where it is said.
+    pub(crate) place: Place,
+}
+
+/// Adds what the manifest says of components to what their files say; mistakes go to `diagnostics`.
+pub(crate) fn say(said: Vec<Said>, planned: &mut [Planned], diagnostics: &mut Diagnostics) {
+    for Said { name, cache, place } in said {
+        let mut error = |code, message: String, help: String| {
+            diagnostics.push(Diagnostic::error(code, place.clone(), message).help(help));
+        };
+        let Some(at) = planned.iter().position(|one| one.name == name) else {
+            let names: Vec<&str> = planned.iter().map(|one| one.name.as_str()).collect();
+            let message = format!("there is no component `{name}`");
+            error(Code::NO_RESOURCE, message, did_you_mean(&name, names));
+            continue;
+        };
+        let (Some(one), Some(cache)) = (planned.get_mut(at), cache) else {
+            continue;
+        };
+        let kind = one.kind.name();
+        match &mut one.plan {
+            Plan::State(state) if state.cache.is_none() => {
+                state.cache = Some(StateCachePlan::declared(cache));
+            }
+            Plan::State(_) => {
+                let message = format!("the cache of `{name}` is declared in its file too");
+                error(Code::CONTRADICTION, message, "keep one of the two".to_owned());
+            }
+            _ => {
+                let message = format!("`{name}` cannot have a cache: it is a {kind}");
+                let help = "only state stores have one".to_owned();
+                error(Code::CONTRADICTION, message, help);
+            }
+        }
+    }
 }
 
 /// The namespace that components may put before their keys: Dapr's variable.

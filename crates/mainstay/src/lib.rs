@@ -3,6 +3,7 @@
 mod archive;
 mod assembly;
 mod backup;
+mod cache_servers;
 mod check;
 mod cli;
 mod client;
@@ -90,6 +91,7 @@ fn perform(command: Command) -> Outcome {
         Command::Secret(args) => ask(client::secret::run(&args)),
         Command::Backup(args) => ask(backup::run(&args)),
         Command::Restore(args) => ask(restore::run(&args)),
+        Command::Cache(args) => ask(client::cache::run(&args)),
         Command::Migrate(args) => ask(client::migrate::run(&args)),
         Command::Wait(args) => ask(client::wait::run(&args)),
         Command::Check(args) => check::run(&args),

@@ -22,10 +22,7 @@ const JOURNAL: &str = "migration";
 
 /// Opens the store of the manifest, with what is left of a migration.
 pub(crate) async fn start(manifest: &Manifest, data_dir: &Path) -> Result<(Switch, Service), Failure> {
-    let place = Place {
-        reference: manifest.store_line.reference.clone(),
-        location: manifest.store.location(),
-    };
+    let place = engines::place(&manifest.store_line.reference, &manifest.store);
     let engines = Engines {
         plan: manifest.store.clone(),
         system: manifest.name.clone(),

@@ -1,7 +1,8 @@
-//! Dapr resource files, read as they are: `Component`, `Resiliency` and `HTTPEndpoint`. Other kinds are told to be without
-//! effect.
+//! Dapr resource files, read as they are: `Component`, `Configuration`, `HTTPEndpoint` and `Resiliency`. Other kinds are told
+//! to be without effect.
 
 mod component;
+pub(crate) mod configuration;
 mod endpoint;
 mod file;
 mod policies;
@@ -9,6 +10,7 @@ mod resiliency;
 #[cfg(test)]
 mod tests;
 mod trip;
+mod value;
 
 use std::path::{Path, PathBuf};
 
@@ -17,21 +19,17 @@ use serde::de::DeserializeOwned;
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::{self, Document, Value, did_you_mean};
 
-pub(crate) use component::{Component, INIT_TIMEOUT, Setting, SettingValue};
-pub(crate) use endpoint::Endpoint;
+pub(crate) use component::{Component, INIT_TIMEOUT, Setting};
+pub(crate) use configuration::Configuration;
+pub(crate) use endpoint::{Endpoint, HeaderSource, TlsSource, header_value};
 pub(crate) use resiliency::{Resiliency, overrides};
+pub(crate) use value::SettingValue;
 
 /// Most files in a folder of resources.
 const MAX_FILES: usize = 1_000;
 
 /// Kinds of Dapr that have no effect in this version.
-const LATER: [&str; 5] = [
-    "Subscription",
-    "Configuration",
-    "WorkflowAccessPolicy",
-    "MCPServer",
-    "Workflow",
-];
+const LATER: [&str; 4] = ["Subscription", "WorkflowAccessPolicy", "MCPServer", "Workflow"];
 
 /// What the resource files say.
 #[derive(Debug, Default)]
@@ -42,6 +40,8 @@ pub(crate) struct Resources {
     pub(crate) endpoints: Vec<Endpoint>,
     /// In the order of the files' names.
     pub(crate) components: Vec<Component>,
+    /// In the order of the files' names.
+    pub(crate) configurations: Vec<Configuration>,
 }
 
 /// Reads every `*.yaml` and `*.yml` in `folder` of `dir`, in the order of their names; subfolders are left alone, as Dapr
@@ -118,13 +118,19 @@ impl Resources {
                 Ok("HTTPEndpoint") => {
                     if let Some(file) = typed::<file::HttpEndpoint>(document, diagnostics) {
                         self.endpoints
-                            .extend(Endpoint::read(&file, document, environment, diagnostics));
+                            .extend(Endpoint::read(file, document, environment, diagnostics));
                     }
                 }
                 Ok("Component") => {
                     if let Some(file) = typed::<file::Component>(document, diagnostics) {
                         self.components
                             .extend(Component::read(file, document, environment, diagnostics));
+                    }
+                }
+                Ok("Configuration") => {
+                    if let Some(file) = typed::<file::Configuration>(document, diagnostics) {
+                        self.configurations
+                            .push(Configuration::read(file, document, diagnostics));
                     }
                 }
                 Ok(kind) => {
@@ -156,7 +162,7 @@ fn kind(document: &Document) -> Result<&str, Box<Diagnostic>> {
         ));
     }
     let known = || {
-        ["Component", "Resiliency", "HTTPEndpoint"]
+        ["Component", "Configuration", "HTTPEndpoint", "Resiliency"]
             .into_iter()
             .chain(LATER)
     };

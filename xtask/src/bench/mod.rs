@@ -7,6 +7,7 @@ mod lab;
 mod latency;
 mod loads;
 mod mainstay;
+mod migrate;
 mod overload;
 mod peers;
 mod policy;
@@ -48,6 +49,8 @@ enum Name {
     Policy,
     /// Durable puts against a plain file, Redis, PostgreSQL and etcd; latency, opening, memory.
     Store,
+    /// Moving a million keys between the embedded store and PostgreSQL.
+    Migrate,
     /// All of them.
     All,
 }
@@ -114,6 +117,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if wanted(Name::Store) {
         store::run(&effort, &options.store)?;
     }
+    if wanted(Name::Migrate) && effort.with_mainstay() {
+        migrate::run(&effort)?;
+    }
     Ok(())
 }
 
@@ -122,7 +128,7 @@ fn rebuild_and_rerun(options: &Options) -> Result<()> {
     match options.name {
         Name::Policy => {}
         Name::Proxy | Name::Overload => peers::install(&["proxy"])?,
-        Name::Store => peers::install(&["store"])?,
+        Name::Store | Name::Migrate => peers::install(&["store"])?,
         Name::All => peers::install(&["proxy", "store"])?,
     }
     let mut build = cargo(&["build", "--release", "--quiet", "--package", "xtask"]);

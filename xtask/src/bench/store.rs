@@ -3,11 +3,11 @@
 
 mod api;
 mod clients;
-mod keys;
+pub(super) mod keys;
 mod latency;
 mod puts;
 mod rows;
-mod servers;
+pub(super) mod servers;
 
 use std::fs::File;
 use std::io::Write;
@@ -136,13 +136,13 @@ impl std::fmt::Display for Syncs {
 }
 
 /// What was written before must not be in the way of the next.
-fn settle() {
+pub(super) fn settle() {
     rustix::fs::sync();
     std::thread::sleep(Duration::from_secs(1));
 }
 
 /// A folder of its own, empty.
-fn empty(lab: &Lab, name: &str) -> Result<std::path::PathBuf> {
+pub(super) fn empty(lab: &Lab, name: &str) -> Result<std::path::PathBuf> {
     let folder = lab.path().join(name);
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -166,7 +166,7 @@ fn versions() -> Result<Vec<String>> {
 }
 
 /// A demand on a figure.
-fn target(what: &str, found: f64, bound: super::figures::Bound, unit: &'static str) -> Target {
+pub(super) fn target(what: &str, found: f64, bound: super::figures::Bound, unit: &'static str) -> Target {
     Target {
         what: what.to_owned(),
         found,

@@ -61,8 +61,8 @@ pub(crate) const ROOMS: &[Room] = &[
     },
     Room {
         name: "mainstay-cache",
-        uses: &["mainstay-base"],
-        tests_use: &[],
+        uses: &["mainstay-state", "mainstay-base"],
+        tests_use: &["mainstay-store"],
     },
     Room {
         name: "mainstay-state",

@@ -1,5 +1,7 @@
-//! What components hold, for who operates the system: `/api/components`, `/api/state/…`, `/api/config/…`, `/api/secrets/…`.
+//! What components and caches hold, for who operates the system: `/api/components`, `/api/state/…`, `/api/config/…`,
+//! `/api/secrets/…`, `/api/caches/…`.
 
+mod caches;
 mod configuration;
 mod refusal;
 mod secrets;
@@ -26,6 +28,8 @@ use crate::{body, reply, wire};
 pub(super) enum Asked {
     /// Which components there are.
     Components,
+    /// Which caches there are.
+    Caches,
     /// Something of one of them.
     Component {
         block: Block,
@@ -40,6 +44,8 @@ pub(super) enum Block {
     State,
     Configuration,
     Secrets,
+    /// Not one of Dapr's, but asked in the same way.
+    Caches,
 }
 
 /// A request about one component.
@@ -56,13 +62,16 @@ impl Asked {
     /// What a request asks of components; `None` when it is about something else.
     pub(super) fn of<B>(request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
-        if path == "/api/components" {
-            return Some(Self::Components);
+        match path {
+            "/api/components" => return Some(Self::Components),
+            "/api/caches" => return Some(Self::Caches),
+            _ => {}
         }
         let blocks = [
             ("/api/state/", Block::State),
             ("/api/config/", Block::Configuration),
             ("/api/secrets/", Block::Secrets),
+            ("/api/caches/", Block::Caches),
         ];
         blocks.into_iter().find_map(|(prefix, block)| {
             let path = path.strip_prefix(prefix)?.to_owned();
@@ -78,7 +87,10 @@ impl Control {
             Asked::Components if request.method() == Method::GET => {
                 return reply::json(StatusCode::OK, &self.components());
             }
-            Asked::Components => return not_allowed("GET"),
+            Asked::Caches if request.method() == Method::GET => {
+                return reply::json(StatusCode::OK, &self.caches());
+            }
+            Asked::Components | Asked::Caches => return not_allowed("GET"),
             Asked::Component { block, path } => (block, path),
         };
         let (head, body) = request.into_parts();
@@ -105,6 +117,7 @@ impl Control {
             Block::State => self.state(question, body).await,
             Block::Configuration => self.configuration(question, &body).await,
             Block::Secrets => self.secrets(question, &body).await,
+            Block::Caches => self.cache(question).await,
         }
     }
 

@@ -7,7 +7,7 @@ use dapr::dapr::proto::common::v1::state_options::{StateConcurrency, StateConsis
 use dapr::dapr::proto::runtime::v1 as runtime;
 use http::{Request, Response, StatusCode};
 use mainstay_mesh::Body;
-use mainstay_state::{Concurrency, Consistency, Etag};
+use mainstay_state::{Concurrency, Consistency, Etag, Item};
 use tonic::Code;
 
 use super::unary;
@@ -48,14 +48,11 @@ fn component<'a>(app: &'a App, store: &'a str) -> Result<AppState<'a>, ApiError>
 
 async fn get(app: &App, asked: runtime::GetStateRequest) -> Result<runtime::GetStateResponse, ApiError> {
     let state = component(app, &asked.store_name)?;
-    let item = state::get(state, &asked.key, consistency(asked.consistency)).await?;
-    Ok(
-        item.map_or_else(Default::default, |item| runtime::GetStateResponse {
-            metadata: metadata(&item),
-            data: item.value.into(),
-            etag: item.etag.to_string(),
-        }),
-    )
+    let consistency = consistency(asked.consistency, state::READ_CONSISTENCY);
+    let found = state::get(state, &asked.key, consistency).await?;
+    let metadata = state::metadata(&found);
+    let (data, etag) = found.item.map_or_else(Default::default, content);
+    Ok(runtime::GetStateResponse { data, etag, metadata })
 }
 
 async fn get_bulk(
@@ -141,21 +138,19 @@ fn bulk_item(bulk: BulkItem) -> runtime::BulkStateItem {
         key: bulk.key,
         ..runtime::BulkStateItem::default()
     };
-    match bulk.item {
-        Ok(None) => {}
-        Ok(Some(item)) => {
-            answer.metadata = metadata(&item);
-            answer.etag = item.etag.to_string();
-            answer.data = item.value.into();
+    match bulk.found {
+        Ok(found) => {
+            answer.metadata = state::metadata(&found);
+            (answer.data, answer.etag) = found.item.map_or_else(Default::default, content);
         }
         Err(error) => answer.error = error,
     }
     answer
 }
 
-fn metadata(item: &mainstay_state::Item) -> HashMap<String, String> {
-    let expiry = state::expiry(item).map(|(name, value)| (name.to_owned(), value));
-    expiry.into_iter().collect()
+/// The bytes of a value and its `ETag`.
+fn content(item: Item) -> (Vec<u8>, String) {
+    (item.value.into(), item.etag.to_string())
 }
 
 fn change(item: common::StateItem) -> Change {
@@ -195,13 +190,18 @@ fn options(options: Option<&common::StateOptions>) -> (Concurrency, Consistency)
             Concurrency::LastWrite
         }
     };
-    (concurrency, consistency(options.consistency))
+    (
+        concurrency,
+        consistency(options.consistency, Consistency::default()),
+    )
 }
 
-fn consistency(number: i32) -> Consistency {
-    if number == i32::from(StateConsistency::ConsistencyEventual) {
-        Consistency::Eventual
-    } else {
-        Consistency::Strong
+fn consistency(number: i32, unsaid: Consistency) -> Consistency {
+    match StateConsistency::try_from(number) {
+        Ok(StateConsistency::ConsistencyEventual) => Consistency::Eventual,
+        Ok(StateConsistency::ConsistencyStrong) => Consistency::Strong,
+        Ok(StateConsistency::ConsistencyUnspecified) => unsaid,
+        // One that is not known is rather too strict than too lax.
+        Err(_) => Consistency::Strong,
     }
 }

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ETAG, HeaderMap, IF_MATCH};
+use http::header::{AGE, ETAG, HeaderMap, IF_MATCH};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use mainstay_cache::http::CACHE_HEADER;
 use mainstay_mesh::Body;
 use mainstay_state::query::QueryPage;
-use mainstay_state::{Concurrency, Consistency, Etag, Item};
+use mainstay_state::{Concurrency, Consistency, Etag, Found, Item};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -80,7 +81,8 @@ async fn answer(
     let parameters = Parameters::of(head.uri.query());
     match ask {
         Ask::Get(key) => {
-            let consistency = consistency(parameters.get("consistency"))?;
+            let asked = parameters.get("consistency");
+            let consistency = consistency(asked, state::READ_CONSISTENCY)?;
             Ok(item(state::get(state, key, consistency).await?))
         }
         Ask::Delete(key) => {
@@ -89,7 +91,7 @@ async fn answer(
                 etag: if_match(&head.headers),
                 metadata: parameters.metadata(),
                 concurrency: concurrency(parameters.get("concurrency"))?,
-                consistency: consistency(parameters.get("consistency"))?,
+                consistency: consistency(parameters.get("consistency"), Consistency::default())?,
             };
             state::delete(state, removal).await?;
             Ok(reply::empty(StatusCode::NO_CONTENT))
@@ -118,11 +120,22 @@ async fn answer(
     }
 }
 
-/// A value as its bytes, with its `ETag` and its metadata in headers.
-fn item(item: Option<Item>) -> Response<Body> {
-    let Some(item) = item else {
-        return reply::empty(StatusCode::NO_CONTENT);
-    };
+/// A value as its bytes, with its `ETag` and its metadata in headers. A cache marks its answers as it does those of calls.
+fn item(found: Found) -> Response<Body> {
+    let mut response = found
+        .item
+        .map_or_else(|| reply::empty(StatusCode::NO_CONTENT), value);
+    if let Some(mark) = found.cache {
+        let headers = response.headers_mut();
+        headers.insert(CACHE_HEADER, HeaderValue::from_static(mark.status.as_str()));
+        if let Some(age) = state::age_seconds(mark) {
+            headers.insert(AGE, HeaderValue::from(age));
+        }
+    }
+    response
+}
+
+fn value(item: Item) -> Response<Body> {
     let expiry = state::expiry(&item);
     let content_type = item
         .content_type
@@ -261,7 +274,7 @@ fn options(written: Option<&WrittenOptions>) -> Result<(Concurrency, Consistency
     };
     Ok((
         concurrency(written.concurrency.as_deref())?,
-        consistency(written.consistency.as_deref())?,
+        consistency(written.consistency.as_deref(), Consistency::default())?,
     ))
 }
 
@@ -275,9 +288,10 @@ fn concurrency(text: Option<&str>) -> Result<Concurrency, ApiError> {
     }
 }
 
-fn consistency(text: Option<&str>) -> Result<Consistency, ApiError> {
+fn consistency(text: Option<&str>, unsaid: Consistency) -> Result<Consistency, ApiError> {
     match text {
-        None | Some("" | "strong") => Ok(Consistency::Strong),
+        None | Some("") => Ok(unsaid),
+        Some("strong") => Ok(Consistency::Strong),
         Some("eventual") => Ok(Consistency::Eventual),
         Some(other) => Err(ApiError::malformed(format!(
             "unrecognized consistency model '{other}': it is strong or eventual"
@@ -311,23 +325,28 @@ impl From<BulkItem> for BulkAnswer {
             metadata: None,
             error: None,
         };
-        match bulk.item {
-            Ok(None) => empty,
-            Ok(Some(item)) => {
-                let metadata = state::expiry(&item).map(|(name, value)| (name.to_owned(), value));
+        let found = match bulk.found {
+            Ok(found) => found,
+            Err(error) => {
+                return Self {
+                    error: Some(error),
+                    ..empty
+                };
+            }
+        };
+        let metadata = Some(state::metadata(&found)).filter(|metadata| !metadata.is_empty());
+        match found.item {
+            None => Self { metadata, ..empty },
+            Some(item) => {
                 let data = (!item.value.is_empty()).then(|| raw(&item.value));
                 Self {
                     error: matches!(data, Some(None)).then(|| NOT_JSON.to_owned()),
                     data: data.flatten(),
                     etag: Some(item.etag.to_string()),
-                    metadata: metadata.map(|pair| [pair].into()),
+                    metadata,
                     ..empty
                 }
             }
-            Err(error) => Self {
-                error: Some(error),
-                ..empty
-            },
         }
     }
 }

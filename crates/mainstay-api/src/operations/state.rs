@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use mainstay_base::CacheStatus;
 use mainstay_state::query::{Query, QueryPage};
 use mainstay_state::{
-    Concurrency, Condition, Consistency, Delete, Etag, Item, Operation, Set, StateError, TimeToLive, crdt,
-    rfc3339,
+    CacheMark, Concurrency, Condition, Consistency, Delete, Etag, Found, Item, Operation, Set, StateError,
+    TimeToLive, crdt, rfc3339,
 };
 
 use super::fence::{self, Guard};
@@ -56,8 +57,11 @@ pub(crate) enum Step {
 pub(crate) struct BulkItem {
     pub(crate) key: String,
     /// What it holds, or why that cannot be read.
-    pub(crate) item: Result<Option<Item>, String>,
+    pub(crate) found: Result<Found, String>,
 }
+
+/// What a read asks for that says nothing: Dapr's default.
+pub(crate) const READ_CONSISTENCY: Consistency = Consistency::Eventual;
 
 /// The metadata of a value that is read: when it expires.
 pub(crate) fn expiry(item: &Item) -> Option<(&'static str, String)> {
@@ -65,19 +69,33 @@ pub(crate) fn expiry(item: &Item) -> Option<(&'static str, String)> {
     Some(("ttlExpireTime", rfc3339(expires_at_ms)))
 }
 
-/// Reads a key.
-pub(crate) async fn get(
-    state: AppState<'_>,
-    key: &str,
-    consistency: Consistency,
-) -> Result<Option<Item>, ApiError> {
-    let keys = [full_key(state, key)?];
-    let reading = state.component.store.get(&keys, consistency);
-    let items = bounded(Failed::Get(key), state, reading).await?;
-    Ok(items.into_iter().next().flatten())
+/// All metadata of an answer: when the value expires, and how a cache came to it.
+pub(crate) fn metadata(found: &Found) -> Metadata {
+    let expiry = found.item.as_ref().and_then(expiry);
+    let mark = found.cache.iter().flat_map(|mark| {
+        let status = ("mainstay.cache", mark.status.as_str().to_owned());
+        let age = age_seconds(*mark).map(|age| ("mainstay.age", age.to_string()));
+        [Some(status), age]
+    });
+    let pairs = mark.chain([expiry]).flatten();
+    pairs.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Reads many keys at one moment. A value that cannot be read does not keep the others from being read.
+/// How old an answer is, when it was not just read.
+pub(crate) fn age_seconds(mark: CacheMark) -> Option<u64> {
+    (mark.status != CacheStatus::Miss).then_some(mark.age.as_secs())
+}
+
+/// Reads a key.
+pub(crate) async fn get(state: AppState<'_>, key: &str, consistency: Consistency) -> Result<Found, ApiError> {
+    let keys = [full_key(state, key)?];
+    let reading = state.component.store.look_up(&keys, consistency);
+    let found = bounded(Failed::Get(key), state, reading).await?;
+    Ok(found.into_iter().next().unwrap_or(Found::kept(None)))
+}
+
+/// Reads many keys: at one moment, where no cache has a part in it. A value that cannot be read does not keep the others
+/// from being read.
 pub(crate) async fn get_bulk(state: AppState<'_>, keys: Vec<String>) -> Result<Vec<BulkItem>, ApiError> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -87,27 +105,24 @@ pub(crate) async fn get_bulk(state: AppState<'_>, keys: Vec<String>) -> Result<V
         .map(|key| full_key(state, key))
         .collect::<Result<_, _>>()?;
     let reading = read_each(state, &full);
-    let items = bounded(Failed::BulkGet, state, reading).await?;
-    let items = keys.into_iter().zip(items);
-    Ok(items.map(|(key, item)| BulkItem { key, item }).collect())
+    let found = bounded(Failed::BulkGet, state, reading).await?;
+    let found = keys.into_iter().zip(found);
+    Ok(found.map(|(key, found)| BulkItem { key, found }).collect())
 }
 
-async fn read_each(
-    state: AppState<'_>,
-    keys: &[String],
-) -> Result<Vec<Result<Option<Item>, String>>, StateError> {
+async fn read_each(state: AppState<'_>, keys: &[String]) -> Result<Vec<Result<Found, String>>, StateError> {
     let store = &state.component.store;
-    match store.get(keys, Consistency::Strong).await {
-        Ok(items) => Ok(items.into_iter().map(Ok).collect()),
+    match store.look_up(keys, READ_CONSISTENCY).await {
+        Ok(found) => Ok(found.into_iter().map(Ok).collect()),
         // One of them is to blame: each alone.
         Err(StateError::Encryption(_) | StateError::Unreadable(_)) => {
-            let mut items = Vec::with_capacity(keys.len());
+            let mut each = Vec::with_capacity(keys.len());
             for key in keys {
-                let item = store.get(std::slice::from_ref(key), Consistency::Strong).await;
-                let item = item.map(|found| found.into_iter().next().flatten());
-                items.push(item.map_err(|error| error.to_string()));
+                let found = store.look_up(std::slice::from_ref(key), READ_CONSISTENCY).await;
+                let found = found.map(|found| found.into_iter().next().unwrap_or(Found::kept(None)));
+                each.push(found.map_err(|error| error.to_string()));
             }
-            Ok(items)
+            Ok(each)
         }
         Err(error) => Err(error),
     }

@@ -25,6 +25,7 @@ fn state(kind: &str, store: impl StateStore) -> StateComponent {
     StateComponent {
         about: about(kind),
         store: Arc::new(store),
+        cache: None,
         prefix: KeyPrefix::App,
         namespace: String::new(),
     }

@@ -65,6 +65,7 @@ impl Control {
         let counted = Arc::clone(&stops);
         let metrics = Metrics::default();
         let options = ControlOptions {
+            call_caches: Vec::new(),
             token: AppToken::new("secret"),
             limits: Limits::default(),
             shutdown: Arc::new(move || {

@@ -18,6 +18,7 @@ fn front() -> Front {
     let state = |values: Arc<dyn StateStore>| StateComponent {
         about: about("state"),
         store: values,
+        cache: None,
         prefix: KeyPrefix::App,
         namespace: String::new(),
     };

@@ -206,6 +206,7 @@ async fn head_has_no_body_and_unusual_verbs_pass() {
 async fn an_external_service_is_reached_by_name_and_by_url() {
     let address = echo().await;
     let external = ExternalConfig {
+        tls: None,
         name: app_id("payments"),
         url: format!("http://{address}/base").parse().unwrap(),
         headers: vec![(

@@ -3,14 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use mainstay_base::Timestamp;
+use mainstay_base::{CacheStatus, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::flights::{Boarding, Seat};
 use super::marks::Mark;
-use super::{Answer, Cached, Inner, Loaded, Look, Status};
+use super::{Answer, Cached, Inner, Loaded, Look};
 use crate::error::CacheError;
 use crate::policy::{Lifetime, Verdict};
 use crate::port::{Entry, Fence};
@@ -76,7 +76,7 @@ where
                         if mark == Mark::Suspect {
                             self.refresh(key, look.fence, loader);
                         }
-                        return Ok(stale);
+                        return Ok(Answer::Shared(stale));
                     }
                 }
                 _ => {}
@@ -228,7 +228,7 @@ where
             Ok(Loaded::Value(value, lifetime)) => {
                 self.keep(key, value.clone(), (lifetime, started), look.fence)
                     .await;
-                Ok(self.loaded(value))
+                Ok(Answer::Shared(self.loaded(value)))
             }
             Ok(Loaded::Failure(value)) => {
                 self.stats.load_failures.increment();
@@ -246,7 +246,13 @@ where
     }
 
     /// Stores what was loaded, unless something was invalidated since the look with this `fence`.
-    async fn keep(&self, key: &str, value: V, (lifetime, started): (Lifetime, Timestamp), fence: Fence) {
+    pub(super) async fn keep(
+        &self,
+        key: &str,
+        value: V,
+        (lifetime, started): (Lifetime, Timestamp),
+        fence: Fence,
+    ) {
         self.marks.clear(key);
         let entry = Entry {
             value,
@@ -265,7 +271,7 @@ where
         }
     }
 
-    fn mark_failed(&self, key: &str) {
+    pub(super) fn mark_failed(&self, key: &str) {
         self.stats.load_failures.increment();
         self.marks.set_failed(key, self.clock.now());
     }
@@ -273,8 +279,8 @@ where
     /// The answer to one of those who waited.
     fn settle<P>(&self, outcome: Outcome<V, E>, look: &Look<V>) -> Result<Answer<V, P>, CacheError<E>> {
         match outcome {
-            Outcome::Found(entry) => Ok(self.give(entry, Status::Hit)),
-            Outcome::Loaded(value) => Ok(self.loaded(value)),
+            Outcome::Found(entry) => Ok(Answer::Shared(self.give(entry, CacheStatus::Hit))),
+            Outcome::Loaded(value) => Ok(Answer::Shared(self.loaded(value))),
             Outcome::Failure(value) => self.failed(look, Ok(value)),
             Outcome::Error(error) => self.failed(look, Err(error)),
             Outcome::Private => self.failed(look, Err(CacheError::Interrupted)),
@@ -288,30 +294,20 @@ where
         how: Result<V, CacheError<E>>,
     ) -> Result<Answer<V, P>, CacheError<E>> {
         match self.stale(look) {
-            Some(stale) => Ok(stale),
-            None => how.map(|value| self.loaded(value)),
+            Some(stale) => Ok(Answer::Shared(stale)),
+            None => how.map(|value| Answer::Shared(self.loaded(value))),
         }
     }
 
     /// What a look has found, if it may be given by now although it could not be loaded anew.
-    fn stale<P>(&self, look: &Look<V>) -> Option<Answer<V, P>> {
+    pub(super) fn stale(&self, look: &Look<V>) -> Option<Cached<V>> {
         let mut entry = look.entry.clone()?;
         entry.age = entry.age.saturating_add(self.clock.now().since(look.at));
         match self.judge(Some(&entry)) {
             Verdict::Miss => None,
-            Verdict::Stale => Some(self.give(entry, Status::Stale)),
-            Verdict::Fresh | Verdict::RefreshAhead => Some(self.give(entry, Status::Hit)),
+            Verdict::Stale => Some(self.give(entry, CacheStatus::Stale)),
+            Verdict::Fresh | Verdict::RefreshAhead => Some(self.give(entry, CacheStatus::Hit)),
         }
-    }
-
-    fn loaded<P>(&self, value: V) -> Answer<V, P> {
-        let cached = Cached {
-            value,
-            status: Status::Miss,
-            age: std::time::Duration::ZERO,
-        };
-        self.stats.answered(cached.status, cached.age);
-        Answer::Shared(cached)
     }
 
     fn private<P>(&self, private: P) -> Answer<V, P> {

@@ -2,7 +2,9 @@
 
 mod flights;
 mod load;
+mod many;
 mod marks;
+mod report;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,7 +12,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_base::{Clock, Timestamp};
+use futures_util::future::join_all;
+use mainstay_base::{CacheStatus, Clock, Timestamp};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -26,6 +29,7 @@ use flights::Flights;
 use load::Outcome;
 pub(crate) use load::Purpose;
 use marks::Marks;
+pub use report::Report;
 
 /// How to make a cache.
 pub struct Options<V> {
@@ -106,37 +110,9 @@ pub struct Cached<V> {
     /// The value.
     pub value: V,
     /// Where it came from.
-    pub status: Status,
+    pub status: CacheStatus,
     /// How old it is, from the beginning of its load; nothing when it was just loaded.
     pub age: Duration,
-}
-
-/// Where an answer came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Status {
-    /// From the cache.
-    Hit,
-    /// From the cache, and it is being loaded anew in the background since this look.
-    Refresh,
-    /// From the cache although it has expired, because it could not be loaded.
-    Stale,
-    /// Loaded, by this caller or by one who asked at the same time.
-    Miss,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Hit, Self::Refresh, Self::Stale, Self::Miss];
-
-    /// The word in metrics and in the header `mainstay-cache`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hit => "hit",
-            Self::Refresh => "refresh",
-            Self::Stale => "stale",
-            Self::Miss => "miss",
-        }
-    }
 }
 
 impl<V> Answer<V, Infallible> {
@@ -216,8 +192,12 @@ where
         };
         let is_due = look.verdict == Verdict::RefreshAhead;
         let refreshes = is_due && self.inner.refresh(key, look.fence, loader);
-        let status = if refreshes { Status::Refresh } else { Status::Hit };
-        Ok(self.inner.give(entry, status))
+        let status = if refreshes {
+            CacheStatus::Refresh
+        } else {
+            CacheStatus::Hit
+        };
+        Ok(Answer::Shared(self.inner.give(entry, status)))
     }
 
     /// Loads even what is fresh, for a caller who wants no old answer. Otherwise as [`Cache::get_or_load`].
@@ -236,17 +216,39 @@ where
     /// # Errors
     /// When the store could not be reached: see [`CacheStore::invalidate`].
     pub async fn invalidate(&self, selection: Selection) -> Result<(), StoreError> {
-        self.inner.stats.invalidations.increment();
-        let store = self.inner.store.clone();
+        self.invalidate_all(vec![selection]).await
+    }
+
+    /// Forgets all that is selected, as [`Cache::invalidate`] does.
+    ///
+    /// # Errors
+    /// When the store could not be reached.
+    pub async fn invalidate_all(&self, selections: Vec<Selection>) -> Result<(), StoreError> {
+        let inner = self.inner.clone();
         let done = self
             .inner
-            .spawn(async move { store.invalidate(&selection).await });
+            .spawn(async move { inner.invalidate_all(&selections).await });
         // Nobody else stops it but the end of its runtime.
-        let result = done.await.unwrap_or(Err(StoreError::Unavailable));
-        if result.is_err() {
-            self.inner.stats.store_errors.increment();
+        done.await.unwrap_or(Err(StoreError::Unavailable))
+    }
+
+    /// Forgets what is under `key`, unless that is what `is_current` likes. A load of it that is under way may be forgotten
+    /// in any case.
+    ///
+    /// Not cancel safe: it may be forgotten or not.
+    ///
+    /// # Errors
+    /// When the store could not be reached.
+    pub async fn invalidate_unless(
+        &self,
+        key: &str,
+        is_current: impl FnOnce(&V) -> bool,
+    ) -> Result<(), StoreError> {
+        let found = self.inner.store.get(key).await.entry;
+        if found.is_some_and(|entry| is_current(&entry.value)) {
+            return Ok(());
         }
-        result
+        self.inner.invalidate_all(&[Selection::Key(key.to_owned())]).await
     }
 
     /// What was declared.
@@ -294,6 +296,17 @@ impl<V: Clone + 'static, E> Inner<V, E> {
         }
     }
 
+    async fn invalidate_all(&self, selections: &[Selection]) -> Result<(), StoreError> {
+        self.stats.invalidations.add(selections.len() as u64);
+        let forgetting = selections
+            .iter()
+            .map(|selection| self.store.invalidate(selection));
+        let outcomes = join_all(forgetting).await;
+        let failures = outcomes.iter().filter(|outcome| outcome.is_err()).count();
+        self.stats.store_errors.add(failures as u64);
+        outcomes.into_iter().collect()
+    }
+
     fn judge(&self, entry: Option<&Entry<V>>) -> Verdict {
         let Some(entry) = entry else {
             return Verdict::Miss;
@@ -306,13 +319,20 @@ impl<V: Clone + 'static, E> Inner<V, E> {
     }
 
     /// Gives an entry and counts it.
-    fn give<P>(&self, entry: Entry<V>, status: Status) -> Answer<V, P> {
+    fn give(&self, entry: Entry<V>, status: CacheStatus) -> Cached<V> {
         self.stats.answered(status, entry.age);
-        Answer::Shared(Cached {
+        Cached {
             value: entry.value,
             status,
             age: entry.age,
-        })
+        }
+    }
+
+    /// Gives what was just loaded and counts it.
+    fn loaded(&self, value: V) -> Cached<V> {
+        let (status, age) = (CacheStatus::Miss, Duration::ZERO);
+        self.stats.answered(status, age);
+        Cached { value, status, age }
     }
 }
 

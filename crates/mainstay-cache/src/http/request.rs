@@ -179,7 +179,7 @@ impl Request {
             response.headers_mut().remove(header::CONTENT_LENGTH);
         }
         let headers = response.headers_mut();
-        if status != crate::Status::Miss || !age.is_zero() {
+        if status != mainstay_base::CacheStatus::Miss || !age.is_zero() {
             headers.insert(header::AGE, HeaderValue::from(age.as_secs()));
         }
         headers.insert(CACHE_HEADER, HeaderValue::from_static(status.as_str()));

@@ -6,10 +6,11 @@ use ::http::{HeaderMap, HeaderValue, Method, Response, header};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
+use mainstay_base::CacheStatus;
 use proptest::prelude::*;
 
 use super::*;
-use crate::cache::{Cached, Status};
+use crate::cache::Cached;
 use crate::codec::{Codec, Envelope};
 use crate::error::StoreError;
 use crate::policy::Lifetime;
@@ -267,7 +268,7 @@ async fn stored(response: Response<Full<Bytes>>) -> Stored {
     }
 }
 
-fn served(request: &Request, value: &Stored, status: Status, age: Duration) -> Response<Bytes> {
+fn served(request: &Request, value: &Stored, status: CacheStatus, age: Duration) -> Response<Bytes> {
     let value = value.clone();
     request.answer(Cached { value, status, age })
 }
@@ -288,7 +289,7 @@ async fn an_answer_says_where_it_came_from() {
         assert!(values.len() <= 1, "{values:?}");
         values.first().map(|value| value.to_str().unwrap().to_owned())
     };
-    for status in Status::ALL {
+    for status in CacheStatus::ALL {
         let response = served(&request, &stored, status, Duration::from_millis(6_900));
         assert_eq!(response.status(), 203);
         assert_eq!(response.body(), "body");
@@ -309,7 +310,7 @@ async fn just_loaded_it_has_no_age() {
     let response = served(
         &request,
         &stored(answer(200, &[])).await,
-        Status::Miss,
+        CacheStatus::Miss,
         Duration::ZERO,
     );
     assert!(!response.headers().contains_key(header::AGE));
@@ -330,7 +331,7 @@ async fn a_client_that_has_it_already_is_told_so() {
         let request = cached(&rules(), &get(&[("if-none-match", known)]));
         let headers: Vec<_> = etag.map(|etag| ("etag", etag)).into_iter().collect();
         let stored = stored(answer(200, &headers)).await;
-        let response = served(&request, &stored, Status::Hit, Duration::ZERO);
+        let response = served(&request, &stored, CacheStatus::Hit, Duration::ZERO);
         let expected = if is_known { (304, "") } else { (200, "body") };
         let got = (
             response.status().as_u16(),
@@ -509,7 +510,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let (loaded, _) = runtime.block_on(rules().take(response)).unwrap();
         if let (Loaded::Value(stored, _), Plan::Cached(request)) = (loaded, rules().plan(&request)) {
-            let _ = served(&request, &stored, Status::Hit, Duration::MAX);
+            let _ = served(&request, &stored, CacheStatus::Hit, Duration::MAX);
         }
     }
 }

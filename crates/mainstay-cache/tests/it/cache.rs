@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use mainstay_base::Reply;
+use mainstay_base::{CacheStatus, Reply};
 use mainstay_cache::{
-    Answer, CacheError, CacheStore, Entry, Fence, Loaded, Local, Lookup, Selection, Status, StoreError, Usage,
+    Answer, CacheError, CacheStore, Entry, Fence, Loaded, Local, Lookup, Selection, StoreError, Usage,
 };
 use tokio::sync::oneshot;
 
@@ -30,10 +30,13 @@ fn shared(text: &'static str) -> Result<Loaded<Bytes>, &'static str> {
 async fn what_was_loaded_is_given_again() {
     let world = World::new();
     let first = world.get("a", found("1")).await.unwrap().shared();
-    assert_eq!((first.value, first.status), (Bytes::from("1"), Status::Miss));
+    assert_eq!((first.value, first.status), (Bytes::from("1"), CacheStatus::Miss));
     world.pass(10 * SECOND);
     let second = world.cached("a").await;
-    assert_eq!((second.value, second.status), (Bytes::from("1"), Status::Hit));
+    assert_eq!(
+        (second.value, second.status),
+        (Bytes::from("1"), CacheStatus::Hit)
+    );
     assert_eq!(second.age, 10 * SECOND);
     assert_eq!(value(world.get("b", found("2")).await), "2");
     assert_eq!(world.metric(ANSWERS, Some("hit")), 1);
@@ -176,7 +179,7 @@ async fn a_late_caller_makes_no_second_load() {
     assert_eq!(value(world.get("a", found("1")).await), "1");
     open.send(()).unwrap();
     let late = late.await.unwrap().unwrap().shared();
-    assert_eq!((late.value, late.status), (Bytes::from("1"), Status::Hit));
+    assert_eq!((late.value, late.status), (Bytes::from("1"), CacheStatus::Hit));
     assert_eq!(world.loads(), 1);
 }
 
@@ -297,7 +300,7 @@ async fn what_is_stale_is_better_than_an_error() {
     let stale = world.get("a", Err("down")).await.unwrap().shared();
     assert_eq!(
         (stale.value, stale.status, stale.age),
-        (Bytes::from("1"), Status::Stale, TTL)
+        (Bytes::from("1"), CacheStatus::Stale, TTL)
     );
     assert_eq!(world.metric(ANSWERS, Some("stale")), 1);
     world.pass(STALE);
@@ -312,7 +315,10 @@ async fn what_is_stale_is_better_than_an_answer_that_tells_of_a_failure() {
     assert_eq!(value(world.get("a", found("1")).await), "1");
     world.pass(TTL);
     let stale = world.get("a", failure()).await.unwrap().shared();
-    assert_eq!((stale.value, stale.status), (Bytes::from("1"), Status::Stale));
+    assert_eq!(
+        (stale.value, stale.status),
+        (Bytes::from("1"), CacheStatus::Stale)
+    );
 }
 
 #[tokio::test]
@@ -322,7 +328,7 @@ async fn callers_do_not_wait_for_a_callee_that_just_failed() {
     world.pass(TTL);
     value(world.get("a", Err("down")).await);
     // For a second nobody tries.
-    assert_eq!(world.cached("a").await.status, Status::Stale);
+    assert_eq!(world.cached("a").await.status, CacheStatus::Stale);
     world.pass(SECOND);
     // Then one attempt is made, for which nobody waits.
     let gate = Gate::closed();
@@ -331,13 +337,16 @@ async fn callers_do_not_wait_for_a_callee_that_just_failed() {
             .cache
             .get_or_load("a", world.loader(&gate, found("2")))
             .await;
-        assert_eq!(outcome.unwrap().shared().status, Status::Stale);
+        assert_eq!(outcome.unwrap().shared().status, CacheStatus::Stale);
     }
     until(|| world.loads() == 3).await;
     gate.let_through(1);
     world.cache.shutdown().await;
     let healed = world.cached("a").await;
-    assert_eq!((healed.value, healed.status), (Bytes::from("2"), Status::Hit));
+    assert_eq!(
+        (healed.value, healed.status),
+        (Bytes::from("2"), CacheStatus::Hit)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,7 +364,7 @@ async fn a_load_that_takes_too_long_has_failed() {
         .cache
         .get_or_load("a", world.loader(&never, found("2")))
         .await;
-    assert_eq!(outcome.unwrap().shared().status, Status::Stale);
+    assert_eq!(outcome.unwrap().shared().status, CacheStatus::Stale);
 }
 
 #[tokio::test]
@@ -367,10 +376,10 @@ async fn a_value_is_refreshed_before_it_expires() {
     let first = ask().await.unwrap().shared();
     assert_eq!(
         (first.value, first.status, first.age),
-        (Bytes::from("1"), Status::Refresh, DUE)
+        (Bytes::from("1"), CacheStatus::Refresh, DUE)
     );
     // The others do not refresh it too.
-    assert_eq!(ask().await.unwrap().shared().status, Status::Hit);
+    assert_eq!(ask().await.unwrap().shared().status, CacheStatus::Hit);
     until(|| world.loads() == 2).await;
     gate.let_through(1);
     until(|| world.metric("mainstay_cache_loads_total", Some("refresh")) == 1).await;
@@ -378,7 +387,7 @@ async fn a_value_is_refreshed_before_it_expires() {
     let refreshed = world.cached("a").await;
     assert_eq!(
         (refreshed.value, refreshed.status),
-        (Bytes::from("2"), Status::Hit)
+        (Bytes::from("2"), CacheStatus::Hit)
     );
     assert_eq!(world.loads(), 2);
 }
@@ -389,10 +398,13 @@ async fn a_refresh_that_fails_costs_nothing() {
     value(world.get("a", found("1")).await);
     world.pass(DUE);
     let first = world.get("a", Err("down")).await.unwrap().shared();
-    assert_eq!((first.value, first.status), (Bytes::from("1"), Status::Refresh));
+    assert_eq!(
+        (first.value, first.status),
+        (Bytes::from("1"), CacheStatus::Refresh)
+    );
     until(|| world.metric("mainstay_cache_load_failures_total", None) == 1).await;
     // And is not tried again at once.
-    assert_eq!(world.cached("a").await.status, Status::Hit);
+    assert_eq!(world.cached("a").await.status, CacheStatus::Hit);
 }
 
 #[tokio::test]
@@ -410,7 +422,10 @@ async fn refreshes_are_bounded() {
             .await;
         statuses.push(outcome.unwrap().shared().status);
     }
-    assert_eq!(statuses, [Status::Refresh, Status::Refresh, Status::Hit]);
+    assert_eq!(
+        statuses,
+        [CacheStatus::Refresh, CacheStatus::Refresh, CacheStatus::Hit]
+    );
 }
 
 #[tokio::test]
@@ -422,7 +437,7 @@ async fn who_comes_after_the_expiry_waits_for_a_refresh_under_way() {
         .cache
         .get_or_load("a", world.loader(&gate, found("2")))
         .await;
-    assert_eq!(outcome.unwrap().shared().status, Status::Refresh);
+    assert_eq!(outcome.unwrap().shared().status, CacheStatus::Refresh);
     until(|| world.loads() == 2).await;
     world.pass(TTL);
     let late = callers(&world, 2, &gate, &found("3")).await;
@@ -442,7 +457,7 @@ async fn an_end_breaks_off_refreshes_and_lets_who_waits_take_over() {
         .cache
         .get_or_load("a", world.loader(&never, found("never")))
         .await;
-    assert_eq!(outcome.unwrap().shared().status, Status::Refresh);
+    assert_eq!(outcome.unwrap().shared().status, CacheStatus::Refresh);
     until(|| world.loads() == 2).await;
     world.pass(TTL);
     let waiting = tokio::spawn({
@@ -454,7 +469,7 @@ async fn an_end_breaks_off_refreshes_and_lets_who_waits_take_over() {
     assert_eq!(value(waiting.await.unwrap()), "2");
     // Nothing is refreshed any more.
     world.pass(DUE);
-    assert_eq!(world.cached("a").await.status, Status::Hit);
+    assert_eq!(world.cached("a").await.status, CacheStatus::Hit);
 }
 
 #[tokio::test]
@@ -469,7 +484,7 @@ async fn a_cache_that_nobody_has_refreshes_nothing() {
         loader().await
     };
     let outcome = world.cache.get_or_load("a", loader).await;
-    assert_eq!(outcome.unwrap().shared().status, Status::Refresh);
+    assert_eq!(outcome.unwrap().shared().status, CacheStatus::Refresh);
     until(|| world.loads() == 2).await;
     drop(world);
     let broken_off = tokio::time::timeout(PATIENCE, ended).await;
@@ -534,7 +549,7 @@ async fn a_reload_loads_what_is_fresh() {
     let reloaded = reload(found("2")).await.unwrap().shared();
     assert_eq!(
         (reloaded.value, reloaded.status),
-        (Bytes::from("2"), Status::Miss)
+        (Bytes::from("2"), CacheStatus::Miss)
     );
     assert_eq!(world.cached("a").await.value, "2");
     // What is there is better than an error.

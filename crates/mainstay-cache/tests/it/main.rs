@@ -11,4 +11,5 @@ mod calls;
 mod local;
 mod races;
 mod redis;
+mod state;
 mod support;

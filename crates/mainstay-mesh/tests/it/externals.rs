@@ -9,6 +9,7 @@ use crate::support::{App, TestMesh, app, edge, get, target_policy, text};
 fn external(url: &str) -> Topology {
     Topology {
         externals: vec![ExternalConfig {
+            tls: None,
             name: app("back"),
             url: url.parse().unwrap(),
             headers: vec![(

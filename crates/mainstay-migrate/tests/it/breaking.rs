@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mainstay_base::Reply;
 use mainstay_store::simulated::Simulated;
 use mainstay_store::{
-    Batch, Changes, Commit, CommitError, Committed, FollowError, FollowerName, Following, Key, Page, Portion,
-    Read, ReadError, Replicated, Role, Scan, Snapshot, Store, Token, Version, Watch,
+    Batch, Changes, Commit, CommitError, Committed, FollowError, FollowerName, Following, Key, KeyWatch,
+    Page, Portion, Read, ReadError, Replicated, Role, Scan, Snapshot, Store, Token, Version, Watch,
 };
 use tokio::sync::Notify;
 
@@ -96,6 +96,10 @@ impl Store for Breaking {
 
     fn watch(&self, prefix: bytes::Bytes) -> Watch {
         self.store.watch(prefix)
+    }
+
+    fn watch_keys(&self, prefix: bytes::Bytes) -> KeyWatch {
+        self.store.watch_keys(prefix)
     }
 }
 

@@ -109,7 +109,12 @@ pub(crate) async fn client(world: World, switch: Switch, seed: u64, operations: 
             continue;
         };
         let batch = plan.batch(OperationId(seed << 16 | number));
-        world.commit(store.as_ref(), batch).await;
+        let mut outcome = world.commit(store.as_ref(), batch.clone()).await;
+        // Its token tells, once the store is back.
+        while matches!(outcome, Outcome::Unknown | Outcome::Refused) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            outcome = world.commit(store.as_ref(), batch.clone()).await;
+        }
         // Now and then.
         let pause = SplitMix64::new(seed << 16 | number).below(20);
         tokio::time::sleep(Duration::from_millis(pause)).await;

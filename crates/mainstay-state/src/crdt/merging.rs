@@ -12,8 +12,9 @@ use crate::backoff;
 use crate::error::StateError;
 use crate::limits::MAX_OPERATIONS;
 use crate::listing::{ListPage, Listing};
-use crate::port::{Consistency, Features, Item, Operation, StateStore};
+use crate::port::{Consistency, Features, Found, Item, Operation, StateStore};
 use crate::query::{Query, QueryPage};
+use crate::stored::Heard;
 use crate::watch::Watch;
 
 /// How often a merge is decided anew because another process changed the same values meanwhile.
@@ -46,12 +47,17 @@ impl Merging {
     async fn read(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Option<Item>>, StateError> {
         let mut items = self.inner.get(keys, consistency).await?;
         for (key, item) in keys.iter().zip(&mut items) {
-            if let Some(item) = item {
-                let value = plain(std::mem::take(&mut item.value));
-                item.value = value.map_err(|_| StateError::Unreadable(key.clone()))?;
-            }
+            show(key, item.as_mut())?;
         }
         Ok(items)
+    }
+
+    async fn find(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Found>, StateError> {
+        let mut found = self.inner.look_up(keys, consistency).await?;
+        for (key, found) in keys.iter().zip(&mut found) {
+            show(key, found.item.as_mut())?;
+        }
+        Ok(found)
     }
 
     async fn merge_all(&self, steps: Vec<Step>, conditions: Vec<Condition>) -> Result<(), StateError> {
@@ -101,6 +107,14 @@ impl StateStore for Merging {
         Reply::waiting(self.read(keys, consistency))
     }
 
+    fn look_up<'a>(
+        &'a self,
+        keys: &'a [String],
+        consistency: Consistency,
+    ) -> Reply<'a, Result<Vec<Found>, StateError>> {
+        Reply::waiting(self.find(keys, consistency))
+    }
+
     /// Queries see values as their users write them by themselves.
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         self.inner.query(query, prefix)
@@ -112,6 +126,10 @@ impl StateStore for Merging {
 
     fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         self.inner.watch(prefix)
+    }
+
+    fn hear(&self) -> Result<Heard, StateError> {
+        self.inner.hear()
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {
@@ -132,6 +150,15 @@ impl StateStore for Merging {
     fn merge(&self, steps: Vec<Step>, conditions: Vec<Condition>) -> Reply<'_, Result<(), StateError>> {
         Reply::waiting(self.merge_all(steps, conditions))
     }
+}
+
+/// Makes of what is kept under a key the value as its users write it.
+fn show(key: &str, item: Option<&mut Item>) -> Result<(), StateError> {
+    if let Some(item) = item {
+        let value = plain(std::mem::take(&mut item.value));
+        item.value = value.map_err(|_| StateError::Unreadable(key.to_owned()))?;
+    }
+    Ok(())
 }
 
 /// What is set must not be taken for a value that merges.

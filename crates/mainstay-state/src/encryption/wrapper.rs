@@ -7,8 +7,9 @@ use mainstay_store::{Condition, Reply};
 use super::Encryption;
 use crate::error::StateError;
 use crate::listing::{ListPage, Listing};
-use crate::port::{Consistency, Features, Item, Operation, StateStore, check_operations};
+use crate::port::{Consistency, Features, Found, Item, Operation, StateStore, check_operations};
 use crate::query::{Query, QueryPage};
+use crate::stored::Heard;
 use crate::watch::Watch;
 
 /// A component that only sees sealed values. Keys, `ETag`s, content types and expiries stay readable.
@@ -30,10 +31,20 @@ impl Encrypted {
         consistency: Consistency,
     ) -> Result<Vec<Option<Item>>, StateError> {
         let items = self.inner.get(keys, consistency).await?;
-        let opened = items
-            .into_iter()
-            .map(|item| item.map(|item| self.encryption.open_item(item)).transpose());
+        items.into_iter().map(|item| self.open(item)).collect()
+    }
+
+    async fn look_up_all(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Found>, StateError> {
+        let found = self.inner.look_up(keys, consistency).await?;
+        let opened = found.into_iter().map(|Found { item, cache }| {
+            let item = self.open(item)?;
+            Ok(Found { item, cache })
+        });
         opened.collect()
+    }
+
+    fn open(&self, item: Option<Item>) -> Result<Option<Item>, StateError> {
+        item.map(|item| self.encryption.open_item(item)).transpose()
     }
 }
 
@@ -55,6 +66,14 @@ impl StateStore for Encrypted {
         Reply::waiting(self.open_all(keys, consistency))
     }
 
+    fn look_up<'a>(
+        &'a self,
+        keys: &'a [String],
+        consistency: Consistency,
+    ) -> Reply<'a, Result<Vec<Found>, StateError>> {
+        Reply::waiting(self.look_up_all(keys, consistency))
+    }
+
     /// Values cannot be found that cannot be read.
     fn query<'a>(&'a self, _: &'a Query, _: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
         Reply::ready(Err(StateError::QueryEncrypted))
@@ -66,6 +85,10 @@ impl StateStore for Encrypted {
 
     fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         self.inner.watch(prefix)
+    }
+
+    fn hear(&self) -> Result<Heard, StateError> {
+        self.inner.hear()
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

@@ -1,5 +1,6 @@
 //! `state.mainstay`: state on the store, durable, and part of a batch with messages and whatever else is committed.
 
+mod heard;
 pub(crate) mod layout;
 mod plan;
 mod resolve;
@@ -12,6 +13,7 @@ use mainstay_store::{
     Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock,
 };
 
+pub use self::heard::{Changed, ChangedKey, Heard};
 pub use self::layout::InvalidName;
 use self::layout::Layout;
 use self::plan::Found;
@@ -221,6 +223,11 @@ impl StateStore for Stored {
     fn watch<'a>(&'a self, prefix: &'a str) -> Reply<'a, Result<Watch, StateError>> {
         let watch = self.store.watch(self.layout.records(prefix).start);
         Reply::ready(Ok(Watch::of_store(watch)))
+    }
+
+    fn hear(&self) -> Result<Heard, StateError> {
+        let watch = self.store.watch_keys(self.layout.records("").start);
+        Ok(Heard::new(watch, self.layout.clone()))
     }
 
     fn transact(&self, operations: Vec<Operation>) -> Reply<'_, Result<(), StateError>> {

@@ -82,6 +82,8 @@ macro_rules! conformance_suite {
             watches::a_watch_wakes,
             watches::other_prefixes_do_not_wake,
             watches::wake_ups_are_coalesced_and_never_missed,
+            watches::a_key_watch_tells_the_keys,
+            watches::a_key_watch_misses_none,
             durability::what_was_answered_is_there_after_a_restart,
             durability::versions_grow_over_restarts,
             limits::the_largest_fit,

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::{Subject, commit, put, text};
+use crate::{ChangedKeys, Key, KeyWatch, Version};
 
 /// Whether it is done without waiting.
 fn is_ready(future: impl Future) -> bool {
@@ -66,4 +67,70 @@ pub async fn wake_ups_are_coalesced_and_never_missed(subject: &mut impl Subject)
     }
     writer.await.unwrap();
     assert!(wakes <= LAST + 1, "{wakes} wake-ups for {LAST} commits");
+}
+
+/// Waits until this key is told with this version; gives the other keys that are told before.
+async fn told(watch: &mut KeyWatch, key: &Key, version: Version) -> Vec<String> {
+    let mut others = Vec::new();
+    loop {
+        let ChangedKeys::These(keys) = watch.changed().await.unwrap() else {
+            continue;
+        };
+        let is_there = keys
+            .iter()
+            .any(|told| told.0 == key.as_ref() && told.1 >= version);
+        others.extend(
+            keys.iter()
+                .map(|(key, _)| String::from_utf8_lossy(key).into_owned()),
+        );
+        if is_there {
+            return others;
+        }
+    }
+}
+
+pub async fn a_key_watch_tells_the_keys(subject: &mut impl Subject) {
+    let store = subject.store();
+    commit(&store, put("a/before", "1")).await;
+    let mut watch = store.watch_keys("a/".into());
+    commit(&store, put("b/1", "1")).await;
+    let mut batch = put("a/1", "1");
+    batch.put(super::key("a/2"), super::value("1"));
+    batch.put(super::key("c/1"), super::value("1"));
+    let version = commit(&store, batch).await;
+    let mut keys = told(&mut watch, &super::key("a/2"), version).await;
+    assert!(keys.iter().all(|key| key.starts_with("a/")), "{keys:?}");
+    if !keys.contains(&"a/1".to_owned()) {
+        keys.extend(told(&mut watch, &super::key("a/1"), version).await);
+    }
+
+    let mut batch = crate::Batch::new();
+    batch.delete(super::key("a/1"));
+    let version = commit(&store, batch).await;
+    told(&mut watch, &super::key("a/1"), version).await;
+    drop(watch);
+    commit(&store, put("a/1", "1")).await;
+}
+
+/// One writes many keys, faster than the other takes them: each is told, or all are.
+pub async fn a_key_watch_misses_none(subject: &mut impl Subject) {
+    const KEYS: usize = 300;
+    let store = subject.store();
+    let mut watch = store.watch_keys("k/".into());
+    let writer = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for number in 0..KEYS {
+                commit(&store, put(&format!("k/{number}"), "1")).await;
+            }
+        })
+    };
+    let mut heard = std::collections::HashSet::new();
+    while heard.len() < KEYS {
+        match watch.changed().await.unwrap() {
+            ChangedKeys::These(keys) => heard.extend(keys.into_iter().map(|(key, _)| key)),
+            ChangedKeys::Any => break,
+        }
+    }
+    writer.await.unwrap();
 }

@@ -11,6 +11,9 @@
 //! takes a damaged byte in the middle of its journal for the end of it and drops what follows, and its checksums leave
 //! sequence numbers out.
 //!
+//! Followers are told of commits from the tree as well, where each is kept once more for as long as somebody needs it, see
+//! `feed`. What comes from another store goes through the committer like commits do, see `group::copies`.
+//!
 //! Reads do not wait for anything but the disk, and block the caller's thread for that: a value that is not in memory
 //! costs one read of 4 KiB.
 
@@ -54,7 +57,7 @@ use crate::error::{CommitError, ReadError, check_read};
 use crate::key::{Key, Value};
 use crate::page;
 use crate::port::{Commit, Direction, Entry, Page, Read, Reply, Scan, Snapshot, Store, Stored};
-use crate::watch::{Watch, Watchers};
+use crate::watch::{KeyWatch, Watch, Watchers};
 
 /// The embedded store. It is closed when it is dropped, which waits for what is being committed.
 #[derive(Debug)]
@@ -147,6 +150,10 @@ impl Store for Embedded {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         self.watchers.watch(prefix)
+    }
+
+    fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        self.watchers.watch_keys(prefix)
     }
 }
 

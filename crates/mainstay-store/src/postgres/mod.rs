@@ -58,7 +58,7 @@ use crate::batch::Batch;
 use crate::error::{CommitError, ReadError, check_read};
 use crate::key::Key;
 use crate::port::{Commit, Page, Read, Reply, Scan, Snapshot, Store};
-use crate::watch::{Watch, Watchers};
+use crate::watch::{KeyWatch, Watch, Watchers};
 
 /// The store on PostgreSQL. When it is dropped, what waits is still committed in the background; nobody is told of
 /// changes any more.
@@ -169,5 +169,9 @@ impl Store for Postgres {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         self.watchers.watch(prefix)
+    }
+
+    fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        self.watchers.watch_keys(prefix)
     }
 }

@@ -23,7 +23,7 @@ use crate::error::{CommitError, ReadError, check_read};
 use crate::key::Key;
 use crate::port::{Commit, Page, Read, Reply, Scan, Snapshot, Store};
 use crate::version::Version;
-use crate::watch::{Watch, Watchers};
+use crate::watch::{KeyWatch, Watch, Watchers};
 
 /// The store in memory. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -145,6 +145,10 @@ impl Store for Simulated {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         self.shared.watchers.watch(prefix)
+    }
+
+    fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        self.shared.watchers.watch_keys(prefix)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::key::Key;
 use crate::port::{Commit, Page, Read, Reply, Scan, Snapshot, Store};
 use crate::replication::Replicated;
 use crate::version::Version;
-use crate::watch::{Moves, Watch};
+use crate::watch::{Elsewhere, KeyWatch, Moves, Watch};
 
 /// How many stores a switch can know. It keeps all of them open, because answers that are under way borrow from them.
 pub const MAX_SWITCH_STORES: usize = 16;
@@ -94,6 +94,11 @@ impl Switch {
         Arc::clone(self.shared.present())
     }
 
+    fn elsewhere(&self, prefix: &Bytes) -> Elsewhere {
+        let moves: Weak<Shared> = Arc::downgrade(&self.shared);
+        Elsewhere::new(prefix.clone(), self.shared.moves.subscribe(), moves)
+    }
+
     /// Makes room for a store that it may be pointed at later. The same store has the same place.
     pub fn admit(&self, store: &Arc<dyn Replicated>) -> Result<Place, SwitchError> {
         for (index, slot) in self.shared.stores.iter().enumerate() {
@@ -143,6 +148,10 @@ impl Moves for Shared {
     fn watch_here(&self, prefix: Bytes) -> Watch {
         self.present().watch(prefix)
     }
+
+    fn watch_keys_here(&self, prefix: Bytes) -> KeyWatch {
+        self.present().watch_keys(prefix)
+    }
 }
 
 impl Store for Switch {
@@ -177,10 +186,13 @@ impl Store for Switch {
 
     fn watch(&self, prefix: Bytes) -> Watch {
         // First the moves, so that one that comes meanwhile is noticed.
-        let moved = self.shared.moves.subscribe();
-        let here = self.shared.present().watch(prefix.clone());
-        let moves: Weak<Shared> = Arc::downgrade(&self.shared);
-        here.carried(prefix, moved, moves)
+        let elsewhere = self.elsewhere(&prefix);
+        self.shared.present().watch(prefix).carried(elsewhere)
+    }
+
+    fn watch_keys(&self, prefix: Bytes) -> KeyWatch {
+        let elsewhere = self.elsewhere(&prefix);
+        self.shared.present().watch_keys(prefix).carried(elsewhere)
     }
 }
 

@@ -9,8 +9,8 @@ use mainstay_store::conformance::workload::{self, Client};
 use mainstay_store::history::Recorder;
 use mainstay_store::simulated::{Faults, Simulated};
 use mainstay_store::{
-    Batch, CommitError, FollowerName, Key, KeyRange, MAX_SWITCH_STORES, Portion, Replicated, Role, Scan,
-    Store, Switch, SwitchError, Value, Version, conformance_suite,
+    Batch, ChangedKeys, CommitError, FollowerName, Key, KeyRange, MAX_SWITCH_STORES, Portion, Replicated,
+    Role, Scan, Store, Switch, SwitchError, Value, Version, conformance_suite,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -216,6 +216,22 @@ async fn a_watch_goes_along_and_wakes_at_the_switch() {
     assert_eq!(watch.changed().await.unwrap(), fourth);
     drop((switch, target));
     assert!(watch.changed().await.is_err(), "it does not keep stores open");
+}
+
+#[tokio::test]
+async fn a_key_watch_goes_along_and_tells_of_any_key_at_the_switch() {
+    let switch = Switch::new(fresh());
+    let mut watch = switch.watch_keys("a/".into());
+    let first = switch.commit(put("a/1")).await.unwrap().version;
+    let these = |name: &'static str, version| ChangedKeys::These(vec![(name.into(), version)]);
+    assert_eq!(watch.changed().await, Ok(these("a/1", first)));
+    move_to(&switch, &fresh()).await;
+    switch.commit(put("a/2")).await.unwrap();
+    assert_eq!(watch.changed().await, Ok(ChangedKeys::Any));
+    let third = switch.commit(put("a/3")).await.unwrap().version;
+    assert_eq!(watch.changed().await, Ok(these("a/3", third)));
+    drop(switch);
+    assert!(watch.changed().await.is_err());
 }
 
 #[tokio::test]

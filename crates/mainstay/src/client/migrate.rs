@@ -25,7 +25,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 /// migrate cut-over`, which takes a moment; after it the old store follows the new one, so that `back-out` loses nothing
 /// until `finish`. Works on a running system, and on one that does not run.
 #[derive(Clone, Debug, ClapArgs)]
-#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -62,6 +62,15 @@ enum Command {
 
 /// Does what is asked.
 pub(crate) async fn run(args: &Args) -> Outcome {
+    if args.command.is_some() && args.to.is_some() {
+        let message = "--to begins a migration, and goes with none of `status`, `verify`, `cut-over`, `back-out`, `finish`";
+        return Err(Failure::usage(message));
+    }
+    if args.command.is_none() && args.to.is_none() {
+        return Err(Failure::usage(
+            "say where to with --to, or see `mainstay migrate --help`",
+        ));
+    }
     let access = Access::find(&args.location).await?;
     let asked = Asked {
         screen: Screen::new(args.json, io::stdout().is_terminal()),
@@ -74,8 +83,7 @@ pub(crate) async fn run(args: &Args) -> Outcome {
         (Some(Command::CutOver), _) => asked.wish(Wish::CutOver).await,
         (Some(Command::BackOut), _) => asked.wish(Wish::BackOut).await,
         (Some(Command::Finish), _) => asked.wish(Wish::Finish).await,
-        (None, Some(to)) => asked.begin(to).await,
-        (None, None) => Err(Failure::usage("say where to with --to")),
+        (None, to) => asked.begin(to.as_deref().unwrap_or_default()).await,
     };
     asked.access.close().await;
     outcome

@@ -2,17 +2,24 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainstay_api::{
     About, Blocks, ConfigurationComponent, LockComponent, Metrics, SecretComponent, StateComponent,
 };
+use mainstay_secrets::Scopes;
 use mainstay_state::crdt::Merging;
 use mainstay_store::{Store, Sweeper, SystemWallClock};
 
+use super::caching::CacheParts;
 use super::secrets::Folders;
 use super::{Plan, Planned};
+use crate::cache_servers::CacheServers;
 use crate::failure::Failure;
 use crate::resources::SettingValue;
+
+/// How long reads that a cache began may take to end.
+const LAST_LOADS: Duration = Duration::from_secs(1);
 
 /// What components need from around them.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +34,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) namespace: &'a str,
     /// The name of this process among those that share components.
     pub(crate) node: &'a str,
+    /// The Redis servers of their caches.
+    pub(crate) cache_servers: &'a CacheServers,
     /// Where their operations are counted.
     pub(crate) metrics: &'a Metrics,
 }
@@ -119,12 +128,17 @@ impl Opened {
                 Component::Secrets(SecretComponent { about, store, stored })
             }
             Plan::State(plan) => {
-                let (values, sweeper) = plan.open(&one.name, store, &secrets).await?;
-                self.sweepers.extend(sweeper);
-                let store = Merging::new(values, around.node, Arc::new(SystemWallClock));
+                let parts = CacheParts {
+                    servers: around.cache_servers,
+                    metrics: around.metrics,
+                };
+                let state = plan.open(&one.name, store, parts, &secrets).await?;
+                self.sweepers.extend(state.sweeper);
+                let store = Merging::new(state.store, around.node, Arc::new(SystemWallClock));
                 Component::State(StateComponent {
                     about,
                     store: Arc::new(store),
+                    cache: state.cache,
                     prefix: plan.prefix.clone(),
                     namespace: self.namespace.clone(),
                 })
@@ -132,18 +146,26 @@ impl Opened {
         })
     }
 
-    /// What an app may use.
-    pub(crate) fn blocks(&self, app: &str) -> Arc<Blocks> {
-        self.blocks_of(|planned| planned.is_for(app))
+    /// What an app may use, and which secrets of that it may read.
+    pub(crate) fn blocks(&self, app: &str, secret_scopes: Scopes) -> Arc<Blocks> {
+        self.blocks_of(|planned| planned.is_for(app), secret_scopes)
     }
 
     /// Everything, for who operates the system.
     pub(crate) fn all_blocks(&self) -> Arc<Blocks> {
-        self.blocks_of(|_| true)
+        self.blocks_of(|_| true, Scopes::default())
     }
 
-    fn blocks_of(&self, are_meant: impl Fn(&Planned) -> bool) -> Arc<Blocks> {
-        let mut blocks = Blocks::default();
+    /// The secret components.
+    pub(super) fn secrets(&self) -> Secrets<'_> {
+        Secrets(&self.components)
+    }
+
+    fn blocks_of(&self, are_meant: impl Fn(&Planned) -> bool, secret_scopes: Scopes) -> Arc<Blocks> {
+        let mut blocks = Blocks {
+            secret_scopes,
+            ..Blocks::default()
+        };
         for (planned, component) in self.components.iter().filter(|(planned, _)| are_meant(planned)) {
             let name = planned.name.clone();
             match component {
@@ -160,6 +182,17 @@ impl Opened {
     pub(crate) async fn close(self) {
         for sweeper in self.sweepers {
             sweeper.stop().await;
+        }
+        let caches = self
+            .components
+            .iter()
+            .filter_map(|(_, component)| match component {
+                Component::State(state) => state.cache.as_ref(),
+                _ => None,
+            });
+        for cache in caches {
+            // What takes longer is broken off when its runtime ends.
+            let _ = tokio::time::timeout(LAST_LOADS, cache.close()).await;
         }
     }
 }

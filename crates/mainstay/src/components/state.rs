@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainstay_cache::state::StateCache;
 use mainstay_state::encryption::{Encrypted, Encryption, EncryptionKey};
 use mainstay_state::{InMemory, InMemoryOptions, KeyPrefix, StateStore, Stored, postgresql, redis};
 use mainstay_store::{Store, Sweeper};
 
+use super::caching::{CacheParts, StateCachePlan};
 use super::engine::{EngineSettings, Metadata};
 use super::opened::Secrets;
 use super::settings::Settings;
@@ -31,6 +33,16 @@ pub(super) struct StatePlan {
     pub(super) prefix: KeyPrefix,
     /// The key that seals and opens, and one that only opens.
     keys: Option<(Key, Option<Key>)>,
+    /// The cache before it.
+    pub(super) cache: Option<StateCachePlan>,
+}
+
+/// A state component that is open.
+pub(super) struct OpenState {
+    pub(super) store: Arc<dyn StateStore>,
+    /// The cache that is a part of it.
+    pub(super) cache: Option<StateCache>,
+    pub(super) sweeper: Option<Sweeper>,
 }
 
 /// Where values are.
@@ -56,6 +68,7 @@ impl StatePlan {
             place: Place::Stored,
             prefix: KeyPrefix::default(),
             keys: None,
+            cache: None,
         }
     }
 
@@ -83,6 +96,7 @@ impl StatePlan {
             }
         };
         let place = Place::read(engine, settings)?;
+        let cache = StateCachePlan::read(settings)?;
         settings.unused(&[
             "actorStateStore",
             "outboxPublishPubsub",
@@ -90,29 +104,42 @@ impl StatePlan {
             "outboxPubsub",
             "outboxDiscardWhenMissingState",
         ]);
-        Some(Self { place, prefix, keys })
+        Some(Self {
+            place,
+            prefix,
+            keys,
+            cache,
+        })
     }
 
-    /// Opens it.
+    /// Opens it. A cache stands below encryption, so that it holds nothing that the component does not.
     pub(super) async fn open(
         &self,
         name: &str,
         store: Option<&Arc<dyn Store>>,
+        caches: CacheParts<'_>,
         secrets: &Secrets<'_>,
-    ) -> Result<(Arc<dyn StateStore>, Option<Sweeper>), String> {
-        let (values, sweeper) = self.place.open(name, store, secrets).await?;
-        let store: Arc<dyn StateStore> = match &self.keys {
-            None => values,
-            Some((primary, secondary)) => {
-                let primary = primary.resolve(secrets).await?;
-                let secondary = match secondary {
-                    Some(key) => Some(key.resolve(secrets).await?),
-                    None => None,
-                };
-                Arc::new(Encrypted::new(values, Encryption::new(primary, secondary)))
-            }
-        };
-        Ok((store, sweeper))
+    ) -> Result<OpenState, String> {
+        let (mut store, sweeper) = self.place.open(name, store, secrets).await?;
+        let mut cache = None;
+        if let Some(plan) = &self.cache {
+            let opened = plan.open(name, store, caches, secrets).await?;
+            store = Arc::new(opened.clone());
+            cache = Some(opened);
+        }
+        if let Some((primary, secondary)) = &self.keys {
+            let primary = primary.resolve(secrets).await?;
+            let secondary = match secondary {
+                Some(key) => Some(key.resolve(secrets).await?),
+                None => None,
+            };
+            store = Arc::new(Encrypted::new(store, Encryption::new(primary, secondary)));
+        }
+        Ok(OpenState {
+            store,
+            cache,
+            sweeper,
+        })
     }
 }
 

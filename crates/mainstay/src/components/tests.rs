@@ -44,7 +44,7 @@ fn without_files_a_system_has_one_component_of_each_block() {
         Home::System,
         "",
         expect![[r#"
-            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None })
+            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None, cache: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -73,7 +73,7 @@ scopes: [orders, mail]
         Home::Sidecar,
         &file,
         expect![[r#"
-            mine state.in-memory v1 ["orders", "mail"] State(StatePlan { place: InMemory, prefix: Constant("orders"), keys: Some((Key { name: "aes", value: Secret(vault/aes) }, Some(Key { name: "secondaryEncryptionKey", value: Text(…) }))) })
+            mine state.in-memory v1 ["orders", "mail"] State(StatePlan { place: InMemory, prefix: Constant("orders"), keys: Some((Key { name: "aes", value: Secret(vault/aes) }, Some(Key { name: "secondaryEncryptionKey", value: Text(…) }))), cache: None })
             c.yaml:13:5: note M032: `actorStateStore` of the component `mine` is not used yet
         "#]],
     );
@@ -96,8 +96,8 @@ fn a_type_that_does_not_exist_is_told_with_its_place() {
         Home::System,
         &file,
         expect![[r#"
-            k state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
-            l state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            k state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
+            l state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -162,10 +162,10 @@ fn settings_that_cannot_be_are_told_with_their_place() {
         Home::System,
         &file,
         expect![[r#"
-            g state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
-            h state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
-            i state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
-            j state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None })
+            g state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
+            h state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
+            i state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
+            j state.in-memory v1 [] State(StatePlan { place: InMemory, prefix: App, keys: None, cache: None })
             lockstore lock.mainstay v1 [] Locks(LockPlan { place: Stored, prefix: App })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             secretstore secretstores.mainstay v1 [] Secrets(Stored(Default))
@@ -173,9 +173,9 @@ fn settings_that_cannot_be_are_told_with_their_place() {
                 give exactly one of `value`, `envRef` and `secretKeyRef`
             c.yaml:33:5: error M020: the variable `NOT_SET` of `x` is not set
                 set it in the environment of Mainstay
-            c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for components
+            c.yaml:34:5: error M022: the variable `DAPR_API_TOKEN` of `y` is not for resources
                 choose another variable
-            c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the component no secret store
+            c.yaml:42:5: error M008: `primaryEncryptionKey` names a secret, and the resource no secret store
                 add `auth: { secretStore: NAME }`
             c.yaml:8:5: error M009: input key/keyPrefix 'a||b' can't contain '||'
                 write appid, name, namespace, none, or a text of your own
@@ -234,7 +234,7 @@ auth: { secretStore: file }
             locks lock.redis v1 [] Locks(LockPlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }])), prefix: None })
             file secretstores.local.file v1 [] Secrets(File(Options { path: "secrets.json", nested_separator: ".", multi_valued: true }))
             env secretstores.local.env v1 [] Secrets(Environment { prefix: "APP_" })
-            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None })
+            statestore state.mainstay v1 [] State(StatePlan { place: Stored, prefix: App, keys: None, cache: None })
             configstore configuration.mainstay v1 [] Configuration(Stored)
             c.yaml:17:3: error M009: `redisHost` is `a:b`: write host:port
             c.yaml:35:3: error M009: `secretsFile` is missing: name the file
@@ -286,9 +286,9 @@ auth: { secretStore: file }
         Home::Sidecar,
         &file,
         expect![[r#"
-            cache state.redis v1 [] State(StatePlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }, Setting { name: "poolSize", value: Text(…), place: Place { file: "c.yaml", line: 10, column: 5 } }])), prefix: Name, keys: None })
-            table state.postgresql v2 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Secret(file/db), place: Place { file: "c.yaml", line: 22, column: 5 } }, Setting { name: "tablePrefix", value: Text(…), place: Place { file: "c.yaml", line: 23, column: 5 } }])), prefix: App, keys: None })
-            old state.postgresql v1 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Text(…), place: Place { file: "c.yaml", line: 32, column: 5 } }])), prefix: App, keys: None })
+            cache state.redis v1 [] State(StatePlan { place: Redis(EngineSettings([Setting { name: "redisHost", value: Text(…), place: Place { file: "c.yaml", line: 8, column: 5 } }, Setting { name: "redisPassword", value: Secret(file/redis), place: Place { file: "c.yaml", line: 9, column: 5 } }, Setting { name: "poolSize", value: Text(…), place: Place { file: "c.yaml", line: 10, column: 5 } }])), prefix: Name, keys: None, cache: None })
+            table state.postgresql v2 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Secret(file/db), place: Place { file: "c.yaml", line: 22, column: 5 } }, Setting { name: "tablePrefix", value: Text(…), place: Place { file: "c.yaml", line: 23, column: 5 } }])), prefix: App, keys: None, cache: None })
+            old state.postgresql v1 [] State(StatePlan { place: Postgres(EngineSettings([Setting { name: "connectionString", value: Text(…), place: Place { file: "c.yaml", line: 32, column: 5 } }])), prefix: App, keys: None, cache: None })
             c.yaml:12:5: warning M006: `redishots` means nothing to `state.redis`
                 did you mean `redisHost`?
             c.yaml:33:5: note M032: `actorStateStore` of the component `old` is not used yet

@@ -1,5 +1,6 @@
 //! The servers of a sidecar and what is behind them.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,11 +18,12 @@ use mainstay_mesh::{AppProtocol, Mesh, MeshOptions};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::cache_servers::CacheServers;
 use crate::clock;
-use crate::components::{self, Opened, Planned, Surroundings};
+use crate::components::{self, Opened, Planned, Secured, Surroundings};
 use crate::daprd::args::{Args, Protocol};
 use crate::daprd::health::{self, Probing};
-use crate::daprd::topology;
+use crate::daprd::topology::{self, Files};
 use crate::failure::Failure;
 use crate::resources::Resources;
 use crate::run::{listen, traces};
@@ -43,9 +45,14 @@ impl Sidecar {
     pub(crate) async fn start(args: &Args, wish: mpsc::Sender<()>) -> Result<Self, Failure> {
         let app = AppId::new(&args.app_id).map_err(|error| Failure::usage(format!("--app-id: {error}")))?;
         let protocol = protocol(args.app_protocol)?;
-        let (resources, planned) = topology::resources(args)?;
+        let Files {
+            resources,
+            components,
+            secret_scopes,
+        } = topology::files(args)?;
         let metrics = Metrics::default();
-        let components = open_components(&app, &planned, &metrics).await?;
+        let components = open_components(&app, &components, &metrics).await?;
+        let secured = secure(&resources, &components).await?;
         let app_token = secret("APP_API_TOKEN")
             .map(|token| HeaderValue::from_str(&token))
             .transpose()
@@ -55,7 +62,8 @@ impl Sidecar {
             traces: traces::export(|name| std::env::var(name).ok())?,
         })
         .map_err(|error| Failure::refused(error.to_string()))?;
-        mesh.configure(topology::topology(&app, protocol, args, &resources, app_token));
+        let parts = (app_token, &secured);
+        mesh.configure(topology::topology(&app, protocol, args, &resources, parts));
 
         let healthy = Arc::new(AtomicBool::new(args.app_port().is_none()));
         let ready = Arc::clone(&healthy);
@@ -73,7 +81,7 @@ impl Sidecar {
                 let _ = wish.try_send(());
             }),
             metadata: app_metadata(args, protocol, &resources),
-            blocks: components.blocks(app.as_str()),
+            blocks: components.blocks(app.as_str(), secret_scopes),
             caches: Arc::default(),
             metrics,
         };
@@ -135,12 +143,15 @@ fn app_metadata(args: &Args, protocol: AppProtocol, resources: &Resources) -> Ap
 
 async fn open_components(app: &AppId, planned: &[Planned], metrics: &Metrics) -> Result<Opened, Failure> {
     let node = node(app);
+    let namespace = components::namespace();
     let around = Surroundings {
         store: None,
         dir: Path::new(""),
         data_dir: Path::new(""),
-        namespace: &components::namespace(),
+        namespace: &namespace,
         node: &node,
+        // Sidecars of a namespace share what is cached on a Redis.
+        cache_servers: &CacheServers::new(&format!("daprd {namespace}")),
         metrics,
     };
     Opened::open(planned, around).await
@@ -151,6 +162,16 @@ async fn open_components(app: &AppId, planned: &[Planned], metrics: &Metrics) ->
 fn node(app: &AppId) -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{app}@{}", machine.trim())
+}
+
+/// Fetches the secrets of external services.
+async fn secure(resources: &Resources, components: &Opened) -> Result<HashMap<AppId, Secured>, Failure> {
+    let mut secured = HashMap::new();
+    for endpoint in &resources.endpoints {
+        let fetching = components.secure(endpoint.name.as_str(), &endpoint.headers, endpoint.tls.as_ref());
+        secured.insert(endpoint.name.clone(), fetching.await?);
+    }
+    Ok(secured)
 }
 
 /// Opens every port, each on every address it is wanted on.

@@ -1,5 +1,6 @@
 //! What a sidecar can call: its own app and the external services of its resource files.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,12 +8,14 @@ use http::HeaderValue;
 use mainstay_base::{AppId, Latency, Priority};
 use mainstay_mesh::{AppProtocol, EdgeConfig, ExternalConfig, TargetConfig, Topology};
 use mainstay_policy::derive::{Promise, derive_edge, derive_target};
+use mainstay_secrets::Scopes;
 
-use crate::components::{self, Home, Planned};
+use crate::components::{self, Home, Planned, Secured};
 use crate::daprd::args::Args;
 use crate::diagnostic::{Diagnostics, Place};
+use crate::document;
 use crate::failure::Failure;
-use crate::resources::{self, Resources};
+use crate::resources::{self, Configuration, Resources, configuration};
 
 /// Dapr cuts no call unless a Resiliency resource says so; a bound there has to be.
 const LONGEST_CALL: Duration = Duration::from_secs(3600);
@@ -20,8 +23,19 @@ const LONGEST_CALL: Duration = Duration::from_secs(3600);
 /// For the queue at the door, which such a bound would make endless.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Reads the folders of `--resources-path`; what has no effect here is told in the log.
-pub(crate) fn resources(args: &Args) -> Result<(Resources, Vec<Planned>), Failure> {
+/// What the files of a sidecar say.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// What is in the folders of `--resources-path`.
+    pub(crate) resources: Resources,
+    /// Its components.
+    pub(crate) components: Vec<Planned>,
+    /// Which secrets its app may read: what `--config` names.
+    pub(crate) secret_scopes: Scopes,
+}
+
+/// Reads the folders of `--resources-path` and the files of `--config`; what has no effect here is told in the log.
+pub(crate) fn files(args: &Args) -> Result<Files, Failure> {
     let environment = |name: &str| std::env::var(name).ok();
     let mut all = Resources::default();
     let mut diagnostics = Diagnostics::default();
@@ -32,19 +46,51 @@ pub(crate) fn resources(args: &Args) -> Result<(Resources, Vec<Planned>), Failur
         all.resiliencies.extend(read.resiliencies);
         all.endpoints.extend(read.endpoints);
         all.components.extend(read.components);
+        for configuration in read.configurations {
+            // As in Dapr.
+            let name = configuration.name;
+            tracing::info!("the Configuration `{name}` has no effect: name its file with --config");
+        }
     }
     let declared = std::mem::take(&mut all.components);
     let components = components::plan(declared, Home::Sidecar, &mut diagnostics);
-    for file in &args.config {
-        tracing::info!("{}: configurations have no effect yet", file.display());
-    }
+    let configurations = configurations(args, &environment, &mut diagnostics);
+    configuration::check(
+        &configurations,
+        &components::secret_stores(&components),
+        &mut diagnostics,
+    );
+    let secret_scopes = configuration::merged(&configurations).unwrap_or_else(|error| {
+        diagnostics.push(*error);
+        Scopes::default()
+    });
     if diagnostics.has_errors() {
         return Err(diagnostics.sorted().into());
     }
     for diagnostic in diagnostics.iter() {
         tracing::info!("{diagnostic}");
     }
-    Ok((all, components))
+    Ok(Files {
+        resources: all,
+        components,
+        secret_scopes,
+    })
+}
+
+fn configurations(
+    args: &Args,
+    environment: &dyn Fn(&str) -> Option<String>,
+    diagnostics: &mut Diagnostics,
+) -> Vec<Configuration> {
+    let mut found = Resources::default();
+    for path in &args.config {
+        let shown = path.to_string_lossy();
+        match document::read(path, &shown) {
+            Ok(text) => found.add(&text, &shown, environment, diagnostics),
+            Err(error) => diagnostics.push(error),
+        }
+    }
+    found.configurations
 }
 
 /// The topology of a sidecar of `app`.
@@ -53,7 +99,7 @@ pub(crate) fn topology(
     protocol: AppProtocol,
     args: &Args,
     resources: &Resources,
-    token: Option<HeaderValue>,
+    (token, secured): (Option<HeaderValue>, &HashMap<AppId, Secured>),
 ) -> Topology {
     let may_call = |scopes: &[String]| scopes.is_empty() || scopes.iter().any(|scope| scope == app.as_str());
     let endpoints = || {
@@ -79,13 +125,15 @@ pub(crate) fn topology(
     let own = promise(app, args.max_concurrency(), LONGEST_WAIT);
     let external = |endpoint: &resources::Endpoint| {
         let promise = promise(&endpoint.name, None, LONGEST_WAIT);
-        ExternalConfig {
+        let Secured { headers, tls } = secured.get(&endpoint.name)?.clone();
+        Some(ExternalConfig {
             name: endpoint.name.clone(),
             url: endpoint.url.clone(),
-            headers: endpoint.headers.clone(),
+            headers,
+            tls,
             policy: derive_target(&promise, 1).policy,
             sla: promise.sla,
-        }
+        })
     };
     Topology {
         targets: vec![TargetConfig {
@@ -95,7 +143,7 @@ pub(crate) fn topology(
             protocol,
             token,
         }],
-        externals: endpoints().map(external).collect(),
+        externals: endpoints().filter_map(external).collect(),
         edges: std::iter::once(app)
             .chain(endpoints().map(|endpoint| &endpoint.name))
             .map(edge)

@@ -88,6 +88,8 @@ codes! {
     OVERRIDDEN = "M033", "Two Resiliency resources set the same line for the same app. As in Dapr, the last file in the order of names wins.";
     /// There is no component of this type.
     UNKNOWN_COMPONENT = "M034", "The `type` of a Dapr Component names a building block and an engine. With `ignoreErrors: true` the system starts without the component, as in Dapr.";
+    /// There is no resource of this name.
+    NO_RESOURCE = "M035", "`components` of the manifest and `storeName` of a Dapr Configuration name components, those that are there by default included; `config` of an app names a Dapr Configuration.";
     /// What is stored lies in another store.
     STORE_MOVED = "M040", "`mainstay migrate` moves what is stored from one store to another, and which of them is in use is remembered in the data directory. `store` has to name that one: starting on the other would show old data. The help says which line to write.";
 }

@@ -86,6 +86,8 @@ const READERS: &[(&str, Reader)] = &[
     reader::<PositiveDurationForm>(),
     reader::<LongDurationForm>(),
     reader::<AvailabilityForm>(),
+    reader::<PercentForm>(),
+    reader::<SizeForm>(),
     reader::<NameForm>(),
     reader::<TextForm>(),
     reader::<ReplicasForm>(),

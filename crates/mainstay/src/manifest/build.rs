@@ -15,6 +15,7 @@ use mainstay_base::{AppId, Latency};
 use mainstay_host::{AppSpec, StopPolicy};
 use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
+use mainstay_secrets::Scopes;
 
 use super::file;
 use super::interpolate::interpolate;
@@ -23,7 +24,7 @@ use super::{Parsed, command_line, env_file};
 use crate::components::{self, EMBEDDED, Home, StorePlan, spells_out_password};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document;
-use crate::resources::{Endpoint, Resources};
+use crate::resources::{Configuration, Endpoint, HeaderSource, Resources, configuration, header_value};
 
 pub(super) use supervision::{BACKOFF_MAX, BACKOFF_MIN};
 use supervision::{needs, restart, signal};
@@ -53,6 +54,7 @@ pub(crate) fn build(
     let mut builder = Builder {
         parsed,
         endpoints: resources.endpoints,
+        configurations: resources.configurations,
         dir,
         environment,
         diagnostics,
@@ -72,15 +74,22 @@ pub(crate) fn build(
         name: endpoint.name,
         url: endpoint.url,
         headers: endpoint.headers,
+        tls: endpoint.tls,
         place: endpoint.place,
     }));
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
+    let (store, said) = (builder.store(&name), builder.components());
+    let (archive, store_line) = (builder.archive(), builder.store_line());
+    let configurations = builder.configurations;
+    let mut planned = components::plan(resources.components, Home::System, diagnostics);
+    components::say(said, &mut planned, diagnostics);
+    configuration::check(&configurations, &components::secret_stores(&planned), diagnostics);
     Manifest {
-        store: builder.store(&name),
-        archive: builder.archive(),
-        store_line: builder.store_line(),
-        components: components::plan(resources.components, Home::System, diagnostics),
+        store,
+        archive,
+        store_line,
+        components: planned,
         name,
         dir: dir.to_path_buf(),
         file: Arc::clone(&parsed.document.file),
@@ -101,6 +110,7 @@ struct Builder<'a> {
     parsed: &'a Parsed,
     /// Those that no external service of the manifest has taken up yet.
     endpoints: Vec<Endpoint>,
+    configurations: Vec<Configuration>,
     dir: &'a Path,
     environment: Environment<'a>,
     diagnostics: &'a mut Diagnostics,
@@ -193,8 +203,20 @@ impl Builder<'_> {
             routes: routes.iter().map(route).collect(),
             calls: self.calls(name, app),
             promise,
+            secret_scopes: self.secret_scopes(name, app),
             place: self.place(&path),
         }
+    }
+
+    fn secret_scopes(&mut self, name: &AppId, app: &file::App) -> Scopes {
+        let config = app.config.as_deref();
+        let named = config.map(|config| (config, self.place(&["apps", name.as_str(), "config"])));
+        let place = self.place(&["apps", name.as_str()]);
+        let found = configuration::scopes_of(&self.configurations, named, (name.as_str(), &place));
+        found.unwrap_or_else(|error| {
+            self.diagnostics.push(*error);
+            Scopes::default()
+        })
     }
 
     fn promise(&mut self, name: &AppId, path: &[&str], sla: &file::Sla) -> Promise {
@@ -393,14 +415,9 @@ impl Builder<'_> {
             let Some(value) = self.complete(&value.0, &path, &[]) else {
                 continue;
             };
-            let header = (
-                HeaderName::from_bytes(key.as_bytes()),
-                HeaderValue::from_str(&value),
-            );
-            if let (Ok(key), Ok(mut value)) = header {
-                // Such headers often carry credentials.
-                value.set_sensitive(true);
-                headers.push((key, value));
+            let header = (HeaderName::from_bytes(key.as_bytes()), header_value(&value));
+            if let (Ok(key), Some(value)) = header {
+                headers.push((key, HeaderSource::Value(value)));
             } else {
                 let place = self.place(&path);
                 let message = format!("`{key}` with this value is not a header");
@@ -417,6 +434,7 @@ impl Builder<'_> {
                 name: name.clone(),
                 url: endpoint.url,
                 headers,
+                tls: endpoint.tls,
                 promise,
                 place: self.place(&path),
             });
@@ -443,6 +461,7 @@ impl Builder<'_> {
             name: name.clone(),
             url,
             headers,
+            tls: None,
             promise,
             place: self.place(&path),
         })

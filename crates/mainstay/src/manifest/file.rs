@@ -1,12 +1,16 @@
 //! The manifest as it is written: the one source of its JSON schema, of the check and of the documentation.
 
+mod archive;
+mod cache;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use self::archive::Archive;
+pub(crate) use self::cache::{Cache, Component, StateCache};
 use crate::document::Named;
 use crate::document::form::{
-    AvailabilityForm, DurationForm, Formed, LongDurationForm, NameForm, PercentForm, PositiveDurationForm,
-    ReplicasForm, SizeForm, Text, VariableForm,
+    AvailabilityForm, DurationForm, Formed, NameForm, PositiveDurationForm, ReplicasForm, Text, VariableForm,
 };
 
 /// A time with its unit: `300ms`, `5s`, `1m30s`.
@@ -41,34 +45,11 @@ pub(crate) struct File {
     pub(crate) store: Option<String>,
     /// Keeps all changes of the store, so that `mainstay restore` can bring back any moment since a backup.
     pub(crate) archive: Option<Archive>,
+    /// What is said of components, by name: of `statestore`, which is there without a file, or of those of `resources`.
+    #[serde(default)]
+    pub(crate) components: Named<Component>,
     /// Folder of Dapr resource files, seen from the manifest.
     pub(crate) resources: Option<String>,
-}
-
-/// Where all changes of the store are kept, and how: with `key`, `key_file` or `unencrypted: true`. `${NAME}` is replaced from
-/// the environment in every text of it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Archive {
-    /// A folder, seen from the manifest, or `s3://bucket/prefix`. The keys of S3 come from `AWS_ACCESS_KEY_ID` and
-    /// `AWS_SECRET_ACCESS_KEY` in the environment.
-    #[schemars(extend("examples" = ["./archive", "s3://backups/shop"]))]
-    pub(crate) to: String,
-    /// How often changes are archived, when there are any; 10 s when absent. What is younger is lost with the machine.
-    pub(crate) every: Option<PositiveTime>,
-    /// How long changes are kept, for example `7d`; for ever when absent.
-    pub(crate) keep: Option<Formed<LongDurationForm>>,
-    /// The key they are encrypted with: 32 bytes in base64.
-    pub(crate) key: Option<String>,
-    /// The file with that key, seen from the manifest; `mainstay backup --new-key FILE` makes one.
-    pub(crate) key_file: Option<String>,
-    /// Whether they are not encrypted: whoever can read the archive can read everything in it.
-    #[serde(default)]
-    pub(crate) unencrypted: bool,
-    /// The S3 endpoint, where it is not that of AWS; `AWS_ENDPOINT_URL_S3` when absent.
-    pub(crate) s3_endpoint: Option<String>,
-    /// Its region; `AWS_REGION` when absent.
-    pub(crate) s3_region: Option<String>,
 }
 
 /// One app.
@@ -85,7 +66,7 @@ pub(crate) struct Archive {
         "deploy": "write `replicas` and `sla`", "healthcheck": "write `probes`",
         "stop_signal": "write `stop: { signal: … }`", "stop_grace_period": "write `stop: { grace: … }`",
         "appID": "the app's name is its key under `apps`", "appPort": "write `port`",
-        "appDirPath": "write `dir`", "appProtocol": "write `protocol`",
+        "appDirPath": "write `dir`", "configFilePath": "write `config: NAME` of a Configuration in the folder of `resources`", "appProtocol": "write `protocol`",
         "image": "apps are processes: give the `command` that starts it",
     }
 ))]
@@ -124,6 +105,9 @@ pub(crate) struct App {
     /// Whom it calls: a list, or a mapping with settings per call. Other calls are refused.
     #[serde(default)]
     pub(crate) calls: Calls,
+    /// The Dapr Configuration in the folder of `resources` that says which secrets it may read; when absent the only one
+    /// there is.
+    pub(crate) config: Option<String>,
     /// What it promises; policies are derived from it.
     #[serde(default)]
     pub(crate) sla: Sla,
@@ -418,27 +402,6 @@ pub(crate) struct Call {
     pub(crate) parallel: bool,
     /// Keeps answers to `GET` and `HEAD` for a time, and gives them again.
     pub(crate) cache: Option<Cache>,
-}
-
-/// How long answers are kept and given again. Headers of an answer may shorten that (`cache-control`), never lengthen it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cache {
-    /// How long an answer is given again without asking: 10 ms to 30 days.
-    pub(crate) ttl: PositiveTime,
-    /// How long after that it is given when there is no answer, marked as stale; not at all when absent.
-    pub(crate) stale: Option<Time>,
-    /// After which part of `ttl` an answer that is asked for is fetched anew in the background; 80% when absent, 0% for never.
-    pub(crate) refresh: Option<Formed<PercentForm>>,
-    /// How long "there is none" (404, 410) is given again; 5 s when absent, at most `ttl`.
-    pub(crate) negative: Option<Time>,
-    /// Most bytes in memory, 64KiB to 64GiB; 64MiB when absent.
-    pub(crate) max: Option<Formed<SizeForm>>,
-    /// Request headers on which answers depend. Naming `authorization` or `cookie` lets requests with them be cached.
-    #[serde(default)]
-    pub(crate) vary: Vec<String>,
-    /// The URL of a Redis that several machines share, instead of memory. `${NAME}` is replaced from the environment.
-    pub(crate) redis: Option<String>,
 }
 
 /// What is answered when there is no answer: `app`, or a fixed answer out of the other keys.

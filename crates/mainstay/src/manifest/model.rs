@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderName, Uri};
 use mainstay_api::Route;
 use mainstay_base::{AppId, Priority};
 use mainstay_host::AppSpec;
 use mainstay_mesh::{AppProtocol, Fallback};
 use mainstay_policy::derive::Promise;
+use mainstay_secrets::Scopes;
 
 use crate::archive::ArchivePlan;
 use crate::components::{Planned, StorePlan};
 use crate::diagnostic::{Diagnostics, Place};
-use crate::resources::Resiliency;
+use crate::resources::{HeaderSource, Resiliency, TlsSource};
 
 /// A manifest without mistakes.
 #[derive(Debug)]
@@ -68,6 +69,8 @@ pub(crate) struct App {
     pub(crate) calls: Vec<Call>,
     /// What it promises.
     pub(crate) promise: Promise,
+    /// Which secrets it may read.
+    pub(crate) secret_scopes: Scopes,
     /// Where its name is written.
     pub(crate) place: Place,
 }
@@ -127,7 +130,9 @@ pub(crate) struct External {
     /// Where it is.
     pub(crate) url: Uri,
     /// Headers added to every request.
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) headers: Vec<(HeaderName, HeaderSource)>,
+    /// What is special about its TLS.
+    pub(crate) tls: Option<TlsSource>,
     /// What it promises.
     pub(crate) promise: Promise,
     /// Where it is written.

@@ -15,7 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::reference;
-use crate::components::StorePlan;
+use crate::components::{EMBEDDED, StorePlan};
 
 /// The folder of the embedded store in the data directory.
 pub(crate) const FOLDER: &str = "store";
@@ -25,6 +25,18 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long until it is tried again.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
+
+/// Where a store is. That in the data directory is always found, whatever a variable says later.
+pub(super) fn place(reference: &str, plan: &StorePlan) -> Place {
+    let reference = match plan {
+        StorePlan::Embedded => EMBEDDED,
+        StorePlan::Postgres(_) => reference,
+    };
+    Place {
+        reference: reference.to_owned(),
+        location: plan.location(),
+    }
+}
 
 /// The engines, as one system knows them.
 pub(super) struct Engines {

@@ -1,9 +1,9 @@
 //! `Component`: a building block on an engine, with a name and settings.
 
-use std::fmt;
 use std::time::Duration;
 
 use super::file::{self, MetadataItem};
+use super::value::{SettingValue, Sources, Written};
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place};
 use crate::document::Document;
 
@@ -39,31 +39,6 @@ pub(crate) struct Setting {
     pub(crate) place: Place,
 }
 
-/// The value of a setting. It may be a secret, so it is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum SettingValue {
-    /// This text.
-    Text(String),
-    /// What a secret store has.
-    Secret {
-        /// The store; Dapr's default is the one of Kubernetes, which does not exist here.
-        store: String,
-        /// The secret.
-        name: String,
-        /// Its part.
-        key: String,
-    },
-}
-
-impl fmt::Debug for SettingValue {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(_) => formatter.write_str("Text(…)"),
-            Self::Secret { store, name, .. } => write!(formatter, "Secret({store}/{name})"),
-        }
-    }
-}
-
 impl Component {
     pub(super) fn read(
         file: file::Component,
@@ -79,10 +54,14 @@ impl Component {
             return None;
         }
         let secret_store = file.auth.and_then(|auth| auth.secret_store);
+        let sources = Sources {
+            environment,
+            secret_store: secret_store.as_deref(),
+        };
         let mut settings = Vec::new();
         for (index, item) in file.spec.metadata.into_iter().enumerate() {
             let place = document.find(&["spec", "metadata", &index.to_string()]);
-            match read_setting(item, place, secret_store.as_deref(), environment) {
+            match read_setting(item, place, sources) {
                 Ok(setting) => settings.push(setting),
                 Err(diagnostic) => diagnostics.push(*diagnostic),
             }
@@ -100,47 +79,19 @@ impl Component {
     }
 }
 
-fn read_setting(
-    item: MetadataItem,
-    place: Place,
-    secret_store: Option<&str>,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Setting, Box<Diagnostic>> {
+fn read_setting(item: MetadataItem, place: Place, sources: Sources<'_>) -> Result<Setting, Box<Diagnostic>> {
     let name = item.name;
-    let wrong = |code, message: String, help: &str| {
-        Box::new(Diagnostic::error(code, place.clone(), message).help(help))
+    let written = Written {
+        value: item.value,
+        env_ref: item.env_ref,
+        secret_key_ref: item.secret_key_ref,
     };
-    let value = match (item.value, item.env_ref, item.secret_key_ref) {
-        (Some(value), None, None) => SettingValue::Text(value.0),
-        (None, Some(variable), None) => {
-            if variable == "APP_API_TOKEN" || variable.starts_with("DAPR_") {
-                let message = format!("the variable `{variable}` of `{name}` is not for components");
-                return Err(wrong(Code::CONTRADICTION, message, "choose another variable"));
-            }
-            let value = environment(&variable).ok_or_else(|| {
-                let message = format!("the variable `{variable}` of `{name}` is not set");
-                let help = "set it in the environment of Mainstay";
-                wrong(Code::UNDEFINED_VARIABLE, message, help)
-            })?;
-            SettingValue::Text(value)
-        }
-        (None, None, Some(secret)) => SettingValue::Secret {
-            store: secret_store
-                .ok_or_else(|| {
-                    let message = format!("`{name}` names a secret, and the component no secret store");
-                    wrong(Code::MISSING_KEY, message, "add `auth: { secretStore: NAME }`")
-                })?
-                .to_owned(),
-            // As in Dapr, a secret of one part needs no key.
-            key: secret.key.unwrap_or_else(|| secret.name.clone()),
-            name: secret.name,
-        },
-        (None, None, None) => SettingValue::Text(String::new()),
-        _ => {
-            let message = format!("`{name}` has more than one value");
-            let help = "give exactly one of `value`, `envRef` and `secretKeyRef`";
-            return Err(wrong(Code::CONTRADICTION, message, help));
-        }
-    };
-    Ok(Setting { name, value, place })
+    match written.read(&name, sources) {
+        Ok(value) => Ok(Setting {
+            name,
+            value: value.unwrap_or_else(|| SettingValue::Text(String::new())),
+            place,
+        }),
+        Err((code, message, help)) => Err(Box::new(Diagnostic::error(code, place, message).help(help))),
+    }
 }

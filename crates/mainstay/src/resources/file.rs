@@ -156,7 +156,7 @@ pub(crate) struct HttpEndpoint {
     #[serde(default)]
     pub(crate) scopes: Vec<String>,
     /// Where secrets of this resource come from.
-    pub(crate) auth: Option<Anything>,
+    pub(crate) auth: Option<Auth>,
     /// What it says.
     pub(crate) spec: HttpEndpointSpec,
 }
@@ -171,9 +171,35 @@ pub(crate) struct HttpEndpointSpec {
     /// Headers added to every request.
     #[serde(default)]
     pub(crate) headers: Vec<Header>,
-    /// A certificate of its own.
+    /// Whom the service's certificate has to be from, and the certificate that is shown to it.
     #[serde(rename = "clientTLS")]
-    pub(crate) client_tls: Option<Anything>,
+    pub(crate) client_tls: Option<ClientTls>,
+}
+
+/// How a service is spoken to over TLS. All in PEM.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClientTls {
+    /// Who signs the service's certificate; whom the machine trusts when absent.
+    #[serde(rename = "rootCA")]
+    pub(crate) root_ca: Option<TlsDocument>,
+    /// The certificate that is shown to the service.
+    pub(crate) certificate: Option<TlsDocument>,
+    /// Its key.
+    #[serde(rename = "privateKey")]
+    pub(crate) private_key: Option<TlsDocument>,
+    /// Whether the service may ask for another handshake in between, which TLS here never does.
+    pub(crate) renegotiation: Option<String>,
+}
+
+/// A certificate or a key: exactly one of `value` and `secretKeyRef`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct TlsDocument {
+    /// Itself.
+    pub(crate) value: Option<Text>,
+    /// The secret that has it.
+    pub(crate) secret_key_ref: Option<SecretKeyRef>,
 }
 
 /// A header: exactly one of `value`, `envRef` and `secretKeyRef`.
@@ -187,7 +213,7 @@ pub(crate) struct Header {
     /// The environment variable that has its value.
     pub(crate) env_ref: Option<String>,
     /// The secret that has its value.
-    pub(crate) secret_key_ref: Option<Anything>,
+    pub(crate) secret_key_ref: Option<SecretKeyRef>,
 }
 
 /// A `Component` resource.
@@ -258,4 +284,79 @@ pub(crate) struct SecretKeyRef {
     pub(crate) name: String,
     /// Its part.
     pub(crate) key: Option<String>,
+}
+
+/// A `Configuration` resource.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Configuration {
+    #[expect(dead_code, reason = "checked before the content is read")]
+    api_version: String,
+    #[expect(dead_code, reason = "checked before the content is read")]
+    kind: String,
+    /// Its name is what apps name in `config`.
+    pub(crate) metadata: Metadata,
+    /// What it says.
+    pub(crate) spec: ConfigurationSpec,
+}
+
+/// What a `Configuration` resource says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct ConfigurationSpec {
+    /// Which secrets may be read.
+    pub(crate) secrets: Option<SecretsSpec>,
+    /// Who may call what of the app.
+    pub(crate) access_control: Option<Anything>,
+    /// Which parts of the API may be used.
+    pub(crate) api: Option<Anything>,
+    /// Which types of components may be used.
+    pub(crate) components: Option<Anything>,
+    /// Handlers of requests to the app.
+    pub(crate) app_http_pipeline: Option<Anything>,
+    /// Handlers of requests to the API.
+    pub(crate) http_pipeline: Option<Anything>,
+    /// What is switched on.
+    pub(crate) features: Option<Anything>,
+    /// What is logged.
+    pub(crate) logging: Option<Anything>,
+    /// What is measured.
+    pub(crate) metric: Option<Anything>,
+    /// The same.
+    pub(crate) metrics: Option<Anything>,
+    /// How sidecars know each other.
+    pub(crate) mtls: Option<Anything>,
+    /// How sidecars find each other.
+    pub(crate) name_resolution: Option<Anything>,
+    /// Where spans go.
+    pub(crate) tracing: Option<Anything>,
+    /// What WebAssembly may do.
+    pub(crate) wasm: Option<Anything>,
+    /// How workflows run.
+    pub(crate) workflow: Option<Anything>,
+}
+
+/// Which secrets may be read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretsSpec {
+    /// One for each component.
+    #[serde(default)]
+    pub(crate) scopes: Vec<SecretScope>,
+}
+
+/// Which secrets of one component may be read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct SecretScope {
+    /// The component.
+    pub(crate) store_name: String,
+    /// Whether a secret may be read that no list names: `allow` (so when absent) or `deny`.
+    pub(crate) default_access: Option<String>,
+    /// When there are any, these and no others may be read.
+    #[serde(default)]
+    pub(crate) allowed_secrets: Vec<String>,
+    /// These may not be read.
+    #[serde(default)]
+    pub(crate) denied_secrets: Vec<String>,
 }

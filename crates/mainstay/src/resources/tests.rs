@@ -44,12 +44,15 @@ fn check(edges: &[(&str, &str)], input: &str, expect: Expect) {
         let headers: Vec<_> = endpoint
             .headers
             .iter()
-            .map(|(name, value)| (name, value.as_bytes().escape_ascii().to_string()))
+            .map(|(name, source)| match source {
+                HeaderSource::Value(value) => (name, value.as_bytes().escape_ascii().to_string()),
+                HeaderSource::Secret(secret) => (name, format!("{secret:?}")),
+            })
             .collect();
         writeln!(
             shown,
-            "{} {} {headers:?} {:?}",
-            endpoint.name, endpoint.url, endpoint.scopes
+            "{} {} {headers:?} {:?} {:?}",
+            endpoint.name, endpoint.url, endpoint.scopes, endpoint.tls
         )
         .expect("text");
     }
@@ -230,24 +233,61 @@ spec:
     - { name: C }
     - { name: "D E", value: x }
   clientTLS: { certificate: { value: x } }
+---
+apiVersion: dapr.io/v1alpha1
+kind: HTTPEndpoint
+metadata: { name: vaulted }
+auth: { secretStore: vault }
+spec:
+  baseUrl: https://psp.example
+  headers:
+    - { name: A, secretKeyRef: { name: x, key: y } }
+    - { name: B, secretKeyRef: { name: x }, value: x }
+  clientTLS:
+    rootCA: { secretKeyRef: { name: ca } }
+    certificate: { secretKeyRef: { name: client, key: certificate } }
+    privateKey: { secretKeyRef: { name: client, key: key } }
+---
+apiVersion: dapr.io/v1alpha1
+kind: HTTPEndpoint
+metadata: { name: unvaulted }
+spec:
+  baseUrl: http://psp.example
+  headers: [{ name: A, secretKeyRef: { name: x, key: y } }]
+  clientTLS: { rootCA: { value: x } }
+---
+apiVersion: dapr.io/v1alpha1
+kind: HTTPEndpoint
+metadata: { name: nonsense }
+spec: { baseUrl: "https://psp.example", clientTLS: { rootCA: { value: hunter2 }, privatKey: { value: x } } }
 "#,
         expect![[r#"
-            psp https://psp.example/v2 [("accept-language", "en"), ("authorization", "s3cret")] ["orders"]
+            psp https://psp.example/v2 [("accept-language", "en"), ("authorization", "s3cret")] ["orders"] None
+            vaulted https://psp.example/ [("a", "Secret(vault/x)")] [] Some(TlsSource { root_certificates: Some(Secret(vault/ca)), identity: Some((Secret(vault/client), Secret(vault/client))) })
+            unvaulted http://psp.example/ [] [] None
+            nonsense https://psp.example/ [] [] None
             resources/r.yaml:14:13: error M009: `bad.name` is not an app name: use 1 to 63 letters, digits, `-` or `_`, with a letter or digit at both ends
                 calls name it
-            resources/r.yaml:15:1: note M032: `auth` is not used: this version has no secret stores
             resources/r.yaml:17:3: error M009: `psp.example` is not the URL of a service
                 write http:// or https://, a host, and at most a path: https://psp.example/v2
-            resources/r.yaml:19:7: error M031: the header `A` takes its value from a secret store, which is not supported yet
-                take it from the environment with `envRef`
-            resources/r.yaml:20:7: error M020: the variable `NOT_SET` of the header `B` is not set
+            resources/r.yaml:20:7: error M020: the variable `NOT_SET` of `the header B` is not set
                 set it in the environment of Mainstay
-            resources/r.yaml:21:7: error M022: the header `C` has no value, or two
-                give exactly one of `value` and `envRef`
+            resources/r.yaml:21:7: error M022: `the header C` has no value
+                give exactly one of `value`, `envRef` and `secretKeyRef`
             resources/r.yaml:22:7: error M009: `D E` with its value is not a header
                 names are letters, digits and `-`; values have no line breaks
-            resources/r.yaml:23:3: error M031: a client certificate (`clientTLS`) is not supported yet
-                servers with a certificate of a public authority need none; for others, a proxy in between
+            resources/r.yaml:23:3: error M008: `certificate` and `privateKey` go together
+                give both, or none
+            resources/r.yaml:33:7: error M022: `the header B` has more than one value
+                give exactly one of `value`, `envRef` and `secretKeyRef`
+            resources/r.yaml:44:13: error M008: `the header A` names a secret, and the resource no secret store
+                add `auth: { secretStore: NAME }`
+            resources/r.yaml:45:3: error M022: there is a `clientTLS`, and the service is spoken to without TLS
+                write https:// in `baseUrl`
+            resources/r.yaml:50:41: error M009: `clientTLS`: the authority's certificate cannot be read: it is to be PEM
+                write `-----BEGIN CERTIFICATE-----` and so on, after `|`
+            resources/r.yaml:50:82: error M006: `spec.clientTLS` has no key `privatKey`
+                did you mean `privateKey`?
         "#]],
     );
 }
@@ -321,4 +361,80 @@ proptest::proptest! {
     fn no_resource_panics(text in "(apiVersion: dapr.io/v1alpha1\nkind: Resiliency\n)?[ -~\n]{0,200}") {
         let _ = read(&text);
     }
+}
+
+#[test]
+fn configurations() {
+    let text = r#"
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: { name: all }
+spec:
+  tracing: { samplingRate: "1" }
+  accessControl: { defaultAction: deny }
+  secrets:
+    scopes:
+      - { storeName: vault, defaultAccess: Deny, allowedSecrets: [a] }
+      - { storeName: valut, deniedSecrets: [b] }
+      - { storeName: vault }
+      - { storeName: other, defaultAccess: denny }
+      - { storeName: third, deniedSecret: [a] }
+---
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: { name: all }
+spec: {}
+---
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: { name: more }
+spec: { secrets: { scopes: [{ storeName: vault }] } }
+"#;
+    let mut diagnostics = Diagnostics::default();
+    let mut resources = Resources::default();
+    resources.add(text, "resources/r.yaml", &|_| None, &mut diagnostics);
+    let configurations = resources.configurations;
+    configuration::check(&configurations, &["vault"], &mut diagnostics);
+    let place = || Place::file("mainstay.yaml");
+    let mut shown = String::new();
+    for name in [None, Some("all"), Some("more"), Some("moer")] {
+        let named = name.map(|name| (name, place()));
+        match configuration::scopes_of(&configurations, named, ("orders", &place())) {
+            Ok(scopes) => {
+                let may: Vec<bool> = ["a", "b"]
+                    .iter()
+                    .map(|secret| scopes.allow("vault", secret))
+                    .collect();
+                writeln!(shown, "{name:?}: {may:?}").expect("text");
+            }
+            Err(error) => writeln!(shown, "{name:?}: {error}").expect("text"),
+        }
+    }
+    let alone = configuration::scopes_of(&configurations[..1], None, ("orders", &place()));
+    assert!(!alone.expect("the only one").allow("vault", "b"));
+    assert!(configuration::merged(&configurations).is_err());
+    write!(shown, "{diagnostics}").expect("text");
+    expect![[r#"
+        None: mainstay.yaml: error M022: which secrets `orders` may read is said by several Configurations
+            name one of them: `config: more`
+        Some("all"): [true, false]
+        Some("more"): [true, true]
+        Some("moer"): mainstay.yaml: error M035: there is no Configuration `moer`
+            did you mean `more`?
+        resources/r.yaml:14:29: error M006: `spec.secrets.scopes[4]` has no key `deniedSecret`
+            did you mean `deniedSecrets`?
+        resources/r.yaml:7:3: warning M032: `accessControl` of the Configuration `all` is not used yet
+        resources/r.yaml:6:3: note M032: `tracing` of the Configuration `all` is not used yet
+        resources/r.yaml:12:9: error M004: there is a scope of `vault` at resources/r.yaml:10 already
+            make one of the two
+        resources/r.yaml:13:29: error M010: `defaultAccess` is `denny`
+            did you mean `deny`?
+        resources/r.yaml:11:9: warning M035: there is no secret store `valut`: its scope has no effect
+            did you mean `vault`?
+        resources/r.yaml:14:9: warning M035: there is no secret store `third`: its scope has no effect
+            known are `vault`
+        resources/r.yaml:18:13: error M018: there is a Configuration `all` at resources/r.yaml:4 already
+            give each its own name
+    "#]]
+    .assert_eq(&shown);
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use mainstay_api::{CallCaches, Metrics};
 use mainstay_base::{AppId, SystemClock};
 use mainstay_cache::http::{CallCache, Rules, Stored, StoredCodec};
-use mainstay_cache::{Cache, CacheStore, Local, LocalOptions, Options, Redis, RedisOptions, RedisStore};
+use mainstay_cache::{Cache, CacheStore, Local, LocalOptions, Options, RedisStore};
 use mainstay_mesh::CallError;
 use tokio::runtime::Handle;
 
 use crate::assembly::{Assembly, Edge};
+use crate::cache_servers::CacheServers;
 use crate::failure::Failure;
 use crate::manifest::{CachePlan, Manifest};
 
@@ -28,8 +29,12 @@ pub(crate) struct Caches {
 
 impl Caches {
     /// Opens the caches that the manifest declares. A Redis need not be there: without it, calls are made.
-    pub(crate) fn open(manifest: &Manifest, assembly: &Assembly, metrics: &Metrics) -> Result<Self, Failure> {
-        let mut servers = Servers::new(&manifest.name);
+    pub(crate) fn open(
+        manifest: &Manifest,
+        assembly: &Assembly,
+        servers: &CacheServers,
+        metrics: &Metrics,
+    ) -> Result<Self, Failure> {
         let mut by_caller: HashMap<AppId, CallCaches> = HashMap::new();
         for app in &manifest.apps {
             for call in &app.calls {
@@ -39,7 +44,7 @@ impl Caches {
                 else {
                     continue;
                 };
-                let cache = open_one(plan, edge, &mut servers, metrics)?;
+                let cache = open_one(plan, edge, servers, metrics)?;
                 let of_caller = by_caller.entry(app.id().clone()).or_default();
                 of_caller.insert(call.target.to_string(), cache);
             }
@@ -55,6 +60,12 @@ impl Caches {
         self.by_caller.get(app).cloned().unwrap_or_default()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<CallCache<CallError>> {
+        let caches = self.by_caller.values().flat_map(|caches| caches.values());
+        caches.cloned().collect()
+    }
+
     /// Ends what goes on in the background.
     pub(crate) async fn close(self) {
         for caches in self.by_caller.values() {
@@ -68,13 +79,17 @@ impl Caches {
 fn open_one(
     plan: &CachePlan,
     edge: &Edge,
-    servers: &mut Servers<'_>,
+    servers: &CacheServers,
     metrics: &Metrics,
 ) -> Result<CallCache<CallError>, Failure> {
     let name = format!("{}->{}", edge.caller, edge.target);
     let clock = Arc::new(SystemClock::new());
     let store: Arc<dyn CacheStore<Stored>> = match &plan.redis {
-        Some(url) => Arc::new(RedisStore::new(servers.get(url)?, &name, StoredCodec)),
+        Some(url) => {
+            let server = servers.get(url);
+            let server = server.map_err(|error| Failure::usage(error.to_string()))?;
+            Arc::new(RedisStore::new(server, &name, StoredCodec))
+        }
         None => Arc::new(Local::new(LocalOptions {
             max_bytes: plan.settings.max_bytes(),
             weigh: Stored::weigh,
@@ -94,30 +109,4 @@ fn open_one(
         metrics: metrics.caches().clone(),
     });
     Ok(CallCache::new(rules, answers))
-}
-
-/// The Redis servers of caches: one connection each.
-struct Servers<'a> {
-    system: &'a str,
-    by_url: HashMap<String, Arc<Redis>>,
-}
-
-impl<'a> Servers<'a> {
-    fn new(system: &'a str) -> Self {
-        Self {
-            system,
-            by_url: HashMap::new(),
-        }
-    }
-
-    fn get(&mut self, url: &str) -> Result<Arc<Redis>, Failure> {
-        if let Some(server) = self.by_url.get(url) {
-            return Ok(Arc::clone(server));
-        }
-        let options = RedisOptions::new(url, self.system, Handle::current());
-        let server = Redis::open(options).map_err(|error| Failure::usage(error.to_string()))?;
-        let server = Arc::new(server);
-        self.by_url.insert(url.to_owned(), Arc::clone(&server));
-        Ok(server)
-    }
 }

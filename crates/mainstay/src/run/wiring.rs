@@ -21,8 +21,9 @@ use tokio::task::JoinHandle;
 
 use crate::archive;
 use crate::assembly;
+use crate::cache_servers::CacheServers;
 use crate::clock;
-use crate::components::{self, Opened, Surroundings};
+use crate::components::{self, Opened, Secured, Surroundings};
 use crate::data_dir::{Addresses, Lease};
 use crate::failure::Failure;
 use crate::manifest::{App, INGRESS, Manifest};
@@ -120,12 +121,14 @@ impl Running {
         // Before anybody changes anything.
         let copies = Copies::start(manifest, &switch).await?;
         let store: Arc<dyn Store> = Arc::new(switch);
-        let components = open_components(manifest, &store, &lease, &metrics).await?;
         let (migration, migrations) = migrations.spawn();
+        let cache_servers = CacheServers::new(&manifest.name);
+        let components = open_components(manifest, &store, &lease, &cache_servers, &metrics).await?;
+        let secured = secure(manifest, &components).await?;
         let mesh = start_mesh(settings.traces.clone())?;
         let assembly = assembly::assemble(manifest);
-        mesh.configure(assembly.topology(manifest, app_token));
-        let caches = Caches::open(manifest, &assembly, &metrics)?;
+        mesh.configure(assembly.topology(manifest, app_token, &secured));
+        let caches = Caches::open(manifest, &assembly, &cache_servers, &metrics)?;
         let host = start_host(manifest, &listeners, settings, &mesh)?;
         let traffic = tokio::spawn(traffic::follow(host.watch(), mesh.clone()));
         let ingress = listeners
@@ -136,7 +139,7 @@ impl Running {
         let mut api_listeners = listeners.apps;
         for app in &manifest.apps {
             if let Some(api) = api_listeners.remove(app.id()) {
-                let blocks = components.blocks(app.id().as_str());
+                let blocks = components.blocks(app.id().as_str(), app.secret_scopes.clone());
                 let caches = caches.of(app.id());
                 let parts = (blocks, caches);
                 apps.push(open_api(api, app, manifest, parts, (&metrics, &host, &mesh))?);
@@ -151,6 +154,7 @@ impl Running {
             blocks: components.all_blocks(),
             exports: Some(copies.exports),
             migration: Some(migration),
+            call_caches: caches.all(),
             metrics,
             collectors: vec![copies.metrics],
         };
@@ -259,6 +263,7 @@ async fn open_components(
     manifest: &Manifest,
     store: &Arc<dyn Store>,
     lease: &Lease,
+    cache_servers: &CacheServers,
     metrics: &Metrics,
 ) -> Result<Opened, Failure> {
     let node = lease
@@ -270,9 +275,20 @@ async fn open_components(
         data_dir: lease.path(),
         namespace: &components::namespace(),
         node: &node,
+        cache_servers,
         metrics,
     };
     Opened::open(&manifest.components, around).await
+}
+
+/// Fetches the secrets of external services, which need their stores to be open.
+async fn secure(manifest: &Manifest, components: &Opened) -> Result<HashMap<AppId, Secured>, Failure> {
+    let mut secured = HashMap::new();
+    for external in &manifest.externals {
+        let fetching = components.secure(external.name.as_str(), &external.headers, external.tls.as_ref());
+        secured.insert(external.name.clone(), fetching.await?);
+    }
+    Ok(secured)
 }
 
 fn start_mesh(traces: Option<TraceExport>) -> Result<Mesh, Failure> {

@@ -2,6 +2,7 @@
 //! secrets.
 
 mod config;
+mod scopes;
 mod sdk;
 mod secret;
 mod state;

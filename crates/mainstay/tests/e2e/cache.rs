@@ -1,4 +1,7 @@
-//! Answers that are kept on a declared edge.
+//! Answers that are kept on a declared edge, values that are kept of a state component, and the command about both.
+
+mod command;
+mod state;
 
 use std::time::Duration;
 

@@ -365,3 +365,40 @@ async fn a_link_called_daprd_is_a_sidecar() {
     let process = Process::start(&mut command_at(&link, &flags, &[]));
     process.line_with("HTTP API on ").await;
 }
+
+#[tokio::test]
+async fn a_configuration_says_which_secrets_may_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path.to_str().expect("text").to_owned()
+    };
+    let secrets = write("secrets.json", r#"{ "a": "1", "b": "2" }"#);
+    let component = format!(
+        "apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: {{ name: vault }}
+spec:
+  type: secretstores.local.file
+  version: v1
+  metadata: [{{ name: secretsFile, value: '{secrets}' }}]
+"
+    );
+    write("resources/vault.yaml", &component);
+    let config = "apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata: { name: daprsystem }
+spec:
+  tracing: { samplingRate: '1' }
+  secrets: { scopes: [{ storeName: vault, deniedSecrets: [b] }] }
+";
+    let config = write("config.yaml", config);
+    let resources = folder.path().join("resources");
+    let path = resources.to_str().expect("text");
+    let sidecar = Sidecar::start(&["--resources-path", path, "--config", &config], &[]);
+    let api = sidecar.http().await;
+    assert_eq!(api.get("/v1.0/secrets/vault/a").await.status, 200);
+    assert_eq!(api.get("/v1.0/secrets/vault/b").await.status, 403);
+}

@@ -19,6 +19,7 @@ mod examples;
 mod faults;
 mod grpc;
 mod harness;
+mod migrate;
 mod planning;
 mod policies;
 mod sdk;

@@ -93,3 +93,105 @@ async fn a_file_of_certificates_that_cannot_be_read_is_named() {
         .await;
     assert!(answer.text().contains("/no/such/file.pem"), "{}", answer.text());
 }
+
+/// An endpoint that takes what it is called with out of a file of secrets.
+const VAULTED: &str = "\
+apiVersion: dapr.io/v1alpha1
+kind: Component
+metadata: { name: vault }
+spec:
+  type: secretstores.local.file
+  version: v1
+  metadata: [{ name: secretsFile, value: secrets.json }]
+---
+apiVersion: dapr.io/v1alpha1
+kind: HTTPEndpoint
+metadata: { name: psp }
+auth: { secretStore: vault }
+spec:
+  baseUrl: https://localhost:PORT/v2
+  headers:
+  - { name: authorization, secretKeyRef: { name: key } }
+  clientTLS:
+    rootCA: { secretKeyRef: { name: ca } }
+    certificate: { secretKeyRef: { name: client, key: client } }
+    privateKey: { secretKeyRef: { name: client-key } }
+";
+
+const FRONT: &str = "resources: resources\napps: { front: { command: testapp, ingress: {}, calls: [psp] } }";
+
+#[tokio::test]
+async fn what_a_service_is_called_with_may_be_secret() {
+    let authority = Authority::new("ours");
+    let service = Backend::start_tls(authority.demanding_server(), version).await;
+    let endpoint = VAULTED.replace("PORT", &service.address.port().to_string());
+    let (certificate, key) = authority.client();
+    let secrets = serde_json::json!({
+        "key": "Bearer hunter2", "ca": authority.pem(), "client": certificate, "client-key": key,
+    });
+    let system = System::with(FRONT)
+        .file("resources/psp.yaml", &endpoint)
+        .file("secrets.json", &secrets.to_string())
+        .env("MAINSTAY_LOG", "trace")
+        .start()
+        .await;
+    let answer = system
+        .api("front")
+        .await
+        .get("/v1.0/invoke/psp/method/charge")
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.text().as_str()),
+        (200, "HTTP/2.0 /v2/charge")
+    );
+    assert_eq!(service.arrived()[0].0.headers["authorization"], "Bearer hunter2");
+    assert!(system.interrupt().await.success());
+    let log = system.process().log();
+    assert!(!log.contains("hunter2") && !log.contains("PRIVATE KEY"), "{log}");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_no_good_stops_the_start() {
+    let authority = Authority::new("ours");
+    let endpoint = VAULTED.replace("PORT", "1");
+    let (certificate, key) = authority.client();
+    let (other, _) = authority.client();
+    let good = [
+        ("key", "hunter2"),
+        ("ca", &authority.pem()),
+        ("client", &certificate),
+        ("client-key", &key),
+    ];
+    for (name, value, says) in [
+        ("key", None, "the header `authorization`"),
+        ("key", Some("hunter2\nx"), "is not the value of a header"),
+        (
+            "ca",
+            Some("hunter2"),
+            "the authority's certificate cannot be read",
+        ),
+        ("client", Some(other.as_str()), "do not fit together"),
+        ("client-key", Some("hunter2"), "the private key cannot be read"),
+    ] {
+        let mut secrets = serde_json::Map::new();
+        for (name, value) in good {
+            secrets.insert(name.to_owned(), value.into());
+        }
+        match value {
+            Some(value) => drop(secrets.insert(name.to_owned(), value.into())),
+            None => drop(secrets.remove(name)),
+        }
+        let system = System::with(FRONT)
+            .file("resources/psp.yaml", &endpoint)
+            .file("secrets.json", &serde_json::Value::from(secrets).to_string())
+            .launch();
+        let ended = system.process().wait().await;
+        let log = system.process().log();
+        assert_eq!(ended.code(), Some(1), "{log}");
+        assert!(
+            log.contains("the external service `psp`") && log.contains(says),
+            "{says}: {log}"
+        );
+        assert!(!log.contains("hunter2"), "{log}");
+    }
+}

@@ -68,7 +68,7 @@ pub(super) fn memory(effort: &Effort, lab: &Lab, section: &mut Section) -> Resul
 }
 
 /// Fills a store in a process of its own and kills that without a warning.
-fn fill_and_kill(folder: &Path, keys: u64, batch: u64) -> Result<Report> {
+pub(in crate::bench) fn fill_and_kill(folder: &Path, keys: u64, batch: u64) -> Result<Report> {
     let mut command = tool(std::env::current_exe()?);
     command
         .args(["part", "keys", "fill", "--keys", &keys.to_string()])

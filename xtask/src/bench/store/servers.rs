@@ -18,7 +18,7 @@ const NOBODY: u32 = 65_534;
 const USER: &str = "mainstay";
 
 /// A running server.
-pub(super) struct Server {
+pub(in crate::bench) struct Server {
     child: Child,
     pub(super) address: SocketAddr,
 }
@@ -90,7 +90,7 @@ pub(super) fn etcd(lab: &Lab) -> Result<Server> {
 }
 
 /// A PostgreSQL with its defaults, save for more connections, memory, and room before a checkpoint.
-pub(super) fn postgres(lab: &Lab) -> Result<Server> {
+pub(in crate::bench) fn postgres(lab: &Lab) -> Result<Server> {
     let folder = super::empty(lab, "postgres")?;
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
@@ -153,12 +153,12 @@ pub(super) fn postgres(lab: &Lab) -> Result<Server> {
 }
 
 /// How to reach it.
-pub(super) fn postgres_url(server: &Server) -> String {
+pub(in crate::bench) fn postgres_url(server: &Server) -> String {
     format!("postgres://{USER}@{}/postgres", server.address)
 }
 
 /// A program of PostgreSQL; Debian keeps those of the server beside the usual path.
-pub(super) fn postgres_program(name: &str) -> Result<String> {
+pub(in crate::bench) fn postgres_program(name: &str) -> Result<String> {
     let installed = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

@@ -48,6 +48,18 @@ impl Refusal {
         }
     }
 
+    pub(super) fn unknown_cache(name: &str, known: &[String]) -> Self {
+        let others = match known {
+            [] => "none is declared".to_owned(),
+            known => format!("there are {}", known.join(", ")),
+        };
+        Self {
+            status: StatusCode::NOT_FOUND,
+            code: "ERR_UNKNOWN_CACHE",
+            message: format!("there is no cache called `{name}`; {others}"),
+        }
+    }
+
     pub(super) fn unknown_app(name: &str) -> Self {
         Self {
             status: StatusCode::NOT_FOUND,
@@ -75,7 +87,7 @@ impl Refusal {
         )
     }
 
-    fn of(kind: ErrorKind, message: String) -> Self {
+    pub(super) fn of(kind: ErrorKind, message: String) -> Self {
         let (status, code) = match kind {
             ErrorKind::InvalidArgument => (StatusCode::BAD_REQUEST, "ERR_BAD_REQUEST"),
             ErrorKind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "ERR_TOO_LARGE"),

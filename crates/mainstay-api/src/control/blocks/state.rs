@@ -49,7 +49,7 @@ impl Control {
         }
     }
 
-    fn naming(&self, question: &Question, component: &StateComponent) -> Result<Naming, Refusal> {
+    pub(super) fn naming(&self, question: &Question, component: &StateComponent) -> Result<Naming, Refusal> {
         let app = question.parameters.get("app").map(str::to_owned);
         if let Some(app) = &app
             && self.options.system.apps.iter().all(|known| known.app != *app)

@@ -28,6 +28,7 @@ fn component(store: Arc<dyn StateStore>, prefix: KeyPrefix) -> StateComponent {
     StateComponent {
         about: about("state.in-memory"),
         store,
+        cache: None,
         prefix,
         namespace: String::new(),
     }

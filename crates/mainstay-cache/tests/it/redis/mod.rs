@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mainstay_base::{ManualClock, SystemClock};
+use mainstay_base::{CacheStatus, ManualClock, SystemClock};
 use mainstay_cache::conformance::Subject;
 use mainstay_cache::{
     Cache, CacheError, CacheStore, Cached, Loaded, Metrics, Options, Redis, RedisOptions, RedisStore,
-    Selection, Status, StoreError, codec, conformance_suite,
+    Selection, StoreError, codec, conformance_suite,
 };
 use rustix::process::Signal;
 use tokio::runtime::Handle;
@@ -109,7 +109,10 @@ async fn processes_share_what_they_load() {
     );
     assert_eq!(value(here.get(found("1")).await), "1");
     let cached = there.cached().await;
-    assert_eq!((cached.value, cached.status), (Bytes::from("1"), Status::Hit));
+    assert_eq!(
+        (cached.value, cached.status),
+        (Bytes::from("1"), CacheStatus::Hit)
+    );
     there.forget().await.unwrap();
     assert_eq!(here.get(Err("gone")).await, Err(CacheError::Load("gone")));
 }

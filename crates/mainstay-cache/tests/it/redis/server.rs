@@ -28,7 +28,7 @@ pub(crate) struct Server {
 
 /// Whether Redis is installed; if not, the test says that it is skipped. CI skips nothing.
 #[expect(clippy::print_stderr, reason = "says why a test is skipped")]
-fn is_installed() -> bool {
+pub(crate) fn is_installed() -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join("redis-server").exists());
     if !found {

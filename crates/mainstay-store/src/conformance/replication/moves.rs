@@ -8,6 +8,7 @@ use super::{
     ReplicationSubject, catch_up, changes, commit, copy_all, entries, follow, name, present, replica, token,
     with_token,
 };
+use crate::batch::Batch;
 use crate::conformance::workload;
 use crate::conformance::{key, put, stored};
 use crate::error::CommitError;
@@ -120,17 +121,29 @@ pub async fn conditions_hold_across_a_move(
         commit(&from, put(member, "1")).await;
     }
     let group = Scan::new(KeyRange::prefix("group/"));
-    let page = from.scan(&group).await.unwrap();
     let follower = name("move");
     let start = follow(&from, &follower).await;
     let to = replica(target).await;
     copy_all(&from, &to).await;
+    let before_put = from.scan(&group).await.unwrap();
+    commit(&from, put("group/b", "2")).await;
+    let before_delete = from.scan(&group).await.unwrap();
+    let mut delete = Batch::new();
+    delete.delete(key("group/c"));
+    commit(&from, delete).await;
+    let page = from.scan(&group).await.unwrap();
     let changed = commit(&from, put("other", "2")).await;
     let last = from.demote().await.unwrap();
     catch_up(&from, &to, &follower, start).await;
     to.promote(last).await.unwrap();
 
-    // What was read before the move.
+    // What was read before the move, and changed there or not.
+    for stale in [before_put, before_delete] {
+        let mut batch = put("other", "stale");
+        batch.require(stale.unchanged());
+        let answer = to.commit(batch).await;
+        assert!(matches!(answer, Err(CommitError::Conflict(_))), "{answer:?}");
+    }
     let plain: Arc<dyn Store> = to.clone();
     let mut batch = put("other", "3");
     batch.require_version(key("other"), Some(changed));

@@ -82,6 +82,32 @@ async fn what_nobody_needs_goes_by_itself() {
     assert!(lab.get("0").await.is_some() && lab.get("later").await.is_some());
 }
 
+/// Commits of the very group that lets go of them are not in the tree yet when it sweeps.
+#[tokio::test]
+async fn what_is_kept_and_let_go_of_in_one_group_goes_too() {
+    let lab = Lab::new();
+    let name = archive();
+    lab.store().follow(&name).await.unwrap();
+    lab.fail(Fault::Hold);
+    let first = lab.store().commit(put("0"));
+    let waiting: Vec<_> = (1..20)
+        .map(|number| lab.store().commit(put(&number.to_string())))
+        .collect();
+    let mut unfollowed = lab.store().unfollow(&name);
+    // It is asked for by now, but the first commit, and with it the next group, waits for the disk.
+    let is_pending = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut unfollowed).poll(context).is_pending())
+    });
+    assert!(is_pending.await);
+    lab.plan.set(None);
+    first.await.unwrap();
+    for reply in waiting {
+        reply.await.unwrap();
+    }
+    unfollowed.await.unwrap();
+    kept_becomes(&lab, 0).await;
+}
+
 /// What is asked beside commits is void as well when its group is not written.
 #[tokio::test]
 async fn a_full_disk_leaves_roles_and_followers_as_they_were() {

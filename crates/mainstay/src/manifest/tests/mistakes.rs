@@ -164,3 +164,38 @@ apps:
         "#]],
     );
 }
+
+#[test]
+fn caches_that_cannot_be() {
+    check(
+        r#"
+components:
+  statestor: { cache: { ttl: 30s } }
+  lockstore: { cache: { ttl: 30s } }
+  statestore: { cache: { ttl: 1s, negative: 2s, refresh: 80, max: 64, vary: [a], redis: "http://:hunter2@x" } }
+  configstore: { type: state.redis }
+apps:
+  shop: { command: x, calls: { a: { cache: { ttl: 30 } } } }
+  a: { command: x }
+"#,
+        expect![[r#"
+            mainstay.yaml:3:3: error M035: there is no component `statestor`
+                did you mean `statestore`?
+            mainstay.yaml:4:3: error M022: `lockstore` cannot have a cache: it is a lock.mainstay
+                only state stores have one
+            mainstay.yaml:5:35: error M010: `negative: 2s` is longer than `ttl: 1s`
+            mainstay.yaml:5:58: error M009: `components.statestore.cache.refresh`: `80` has no percent sign: write 80%
+                for example 80%
+            mainstay.yaml:5:67: error M009: `components.statestore.cache.max`: `64` is not a size: write a number and KiB, MiB or GiB, like 64MiB
+                for example 64MiB
+            mainstay.yaml:5:71: error M006: `components.statestore.cache` has no key `vary`
+                only answers of calls vary
+            mainstay.yaml:5:82: error M009: `redis` is not the URL of a Redis
+                write redis://user:password@host:6379/0, or rediss:// for TLS
+            mainstay.yaml:6:18: error M006: `components.configstore` has no key `type`
+                components are declared by Dapr files in the folder of `resources`
+            mainstay.yaml:8:51: error M009: `apps.shop.calls.a.cache.ttl`: `30` has no unit: is it 30ms or 30s? (units: ns us ms s m h)
+                for example 300ms
+        "#]],
+    );
+}

@@ -81,6 +81,15 @@ impl System {
         run(&arguments, &self.env).await
     }
 
+    /// Runs a command on the manifest and the data of a system that does not run.
+    pub async fn offline(&self, arguments: &[&str]) -> Output {
+        let arguments = self.located(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut command = command(&arguments, &self.env);
+        command.current_dir(&self.manifest);
+        run_command(command, &arguments.join(" ")).await
+    }
+
     /// The same with this on its standard input.
     pub async fn feed(&self, arguments: &[&str], input: &[u8]) -> Output {
         let arguments = self.located(arguments);
@@ -120,10 +129,9 @@ impl System {
         &self.manifest
     }
 
-    /// Kills Mainstay as a power cut would, and starts it again on the same data.
-    pub async fn kill_and_start_again(&mut self) {
-        self.kill().await;
-        self.start_again().await;
+    /// Writes the manifest anew.
+    pub fn rewrite(&self, manifest: &str) {
+        std::fs::write(self.manifest.join("mainstay.yaml"), manifest).expect("the manifest");
     }
 
     /// Kills Mainstay as a power cut would.
@@ -132,7 +140,13 @@ impl System {
         self.process.wait().await;
     }
 
-    /// Starts it again on the same data, after it has ended.
+    /// Kills Mainstay as a power cut would, and starts it again on the same data.
+    pub async fn kill_and_start_again(&mut self) {
+        self.kill().await;
+        self.start_again().await;
+    }
+
+    /// Starts it again, when it has ended.
     pub async fn start_again(&mut self) {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         self.process = Process::start(&mut command(&arguments, &self.env));
@@ -317,11 +331,13 @@ impl Builder {
 
 /// Runs the binary to its end.
 pub async fn run(arguments: &[&str], env: &[(String, String)]) -> Output {
-    let mut command = tokio::process::Command::from(command(arguments, env));
-    let output = within(&arguments.join(" "), command.kill_on_drop(true).output())
-        .await
-        .expect("the program starts");
-    ended(&output)
+    run_command(command(arguments, env), &arguments.join(" ")).await
+}
+
+async fn run_command(command: Command, what: &str) -> Output {
+    let mut command = tokio::process::Command::from(command);
+    let output = within(what, command.kill_on_drop(true).output());
+    ended(&output.await.expect("the program starts"))
 }
 
 /// Runs the binary to its end with this on its standard input.

@@ -6,7 +6,7 @@ use super::Refusal;
 
 /// How keys are written.
 #[derive(Clone, Debug)]
-pub(super) struct Naming {
+pub(in crate::control::blocks) struct Naming {
     pub(super) prefix: KeyPrefix,
     pub(super) component: String,
     pub(super) namespace: String,
@@ -16,7 +16,7 @@ pub(super) struct Naming {
 
 impl Naming {
     /// The key as it is kept.
-    pub(super) fn full_key(&self, key: &str) -> Result<String, Refusal> {
+    pub(in crate::control::blocks) fn full_key(&self, key: &str) -> Result<String, Refusal> {
         match self.scope() {
             None => Ok(key.to_owned()),
             Some(scope) => self
@@ -27,7 +27,7 @@ impl Naming {
     }
 
     /// What stands before every key.
-    pub(super) fn prefix(&self) -> String {
+    pub(in crate::control::blocks) fn prefix(&self) -> String {
         self.scope()
             .map_or_else(String::new, |scope| self.prefix.text(scope))
     }
