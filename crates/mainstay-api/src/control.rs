@@ -1,5 +1,5 @@
-//! The control API: status, logs, restart, stop, backup, metrics, components, caches; for the command line, scrapers and the
-//! dashboard.
+//! The control API: status, logs, restart, stop, metrics, components, caches, backups, migrations; for the command line,
+//! scrapers and the dashboard.
 
 mod backup;
 mod blocks;

@@ -27,8 +27,8 @@ pub(crate) enum Offer {
     Http2,
 }
 
-/// How one service is spoken to over TLS, where that differs from all others: a Dapr HTTPEndpoint's `clientTLS`. Cheap to
-/// clone.
+/// How one service is spoken to over TLS, where that differs from all others: a Dapr `HTTPEndpoint`'s `clientTLS`.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct ClientTls {
     configs: Configs,

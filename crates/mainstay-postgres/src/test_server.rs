@@ -13,6 +13,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
@@ -24,17 +25,25 @@ const NOBODY: u32 = 65_534;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs a server until its input ends, which it does when this process is gone, however that came about. Then it removes the
-/// folder, unless it was told to keep it.
+/// Runs a server until its input ends, which it does when this process is gone, however that came about. Then it stops the
+/// server and removes the folder, unless it was told to keep it, or to kill everything.
 const GUARD: &str = r#"
     folder=$1; shift; "$@" & server=$!
-    read -r keep
-    signal=INT; test "$keep" = crash && signal=QUIT
-    kill -s "$signal" "$server" 2>/dev/null; wait "$server"
-    test "$keep" || rm -rf "$folder"
+    read -r word
+    if test "$word" = crash; then
+        # Stopped, it starts no more processes.
+        kill -STOP "$server"
+        processes="$server $(cat "/proc/$server/task/$server/children")"
+        kill -KILL $processes; wait "$server"
+        # The next server does not start while one of these still has the shared memory.
+        for process in $processes; do while test -e "/proc/$process/exe"; do sleep 0.01; done; done
+    else
+        kill -INT "$server" 2>/dev/null; wait "$server"
+    fi
+    test "$word" || rm -rf "$folder"
 "#;
 
-/// A server.
+/// A server. It keeps what it acknowledges, unless the settings say otherwise.
 #[derive(Debug)]
 pub struct TestServer {
     folder: PathBuf,
@@ -56,10 +65,16 @@ pub fn available() -> bool {
     found
 }
 
-/// One server for all tests of a binary: to make one takes seconds. Give each test its own tables.
+/// One server for all tests of a binary: to make one takes seconds. Give each test its own tables, see [`new_schema`].
 pub async fn shared() -> &'static TestServer {
     static SERVER: OnceCell<TestServer> = OnceCell::const_new();
     SERVER.get_or_init(TestServer::start).await
+}
+
+/// The name of a schema that no other test of the binary has.
+pub fn new_schema() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn programs() -> Option<PathBuf> {
@@ -99,6 +114,15 @@ impl TestServer {
         server
     }
 
+    /// The same; `None` where [`available`] says that it cannot be.
+    pub async fn start_if_available() -> Option<Self> {
+        if available() {
+            Some(Self::start().await)
+        } else {
+            None
+        }
+    }
+
     /// A server that does not run yet: files that it needs can be put into its folder.
     pub fn prepare() -> Self {
         let programs = programs().expect("PostgreSQL is installed");
@@ -111,6 +135,7 @@ impl TestServer {
                 "--encoding=UTF8",
                 "--locale=C",
                 "--no-sync",
+                "--data-checksums",
                 "-D",
             ])
             .arg(folder.join("data"))
@@ -146,8 +171,13 @@ impl TestServer {
         own(&path);
     }
 
-    /// Starts it, with what it has.
+    /// Starts it, with what it has. What it says goes into the file `log` in its folder.
     pub async fn resume(&mut self) {
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.join("log"))
+            .expect("a log can be written");
         let mut guard = command("/bin/sh");
         guard
             .args(["-c", GUARD, "guard"])
@@ -157,19 +187,20 @@ impl TestServer {
             .arg(self.folder.join("data"))
             .args(["-p", &self.port.to_string(), "-k"])
             .arg(&self.folder)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off"])
+            .args(["-c", "listen_addresses=", "-c", "max_connections=300"])
             .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(&self.folder)
-            .stdin(Stdio::piped());
+            .stdin(Stdio::piped())
+            .stderr(log);
         self.guard = Some(guard.spawn().expect("a server can be started"));
         let ready = async {
             while !self.is_ready() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ready)
-            .await
-            .expect("the server is ready");
+        let in_time = tokio::time::timeout(PATIENCE, ready).await.is_ok();
+        let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(in_time, "the server is not ready: {}", log());
     }
 
     fn is_ready(&self) -> bool {
@@ -186,7 +217,7 @@ impl TestServer {
         self.end("keep\n");
     }
 
-    /// Ends all its processes at once and tells nobody; it finds what it has at the next start, from its log.
+    /// Kills all its processes at once (`kill -9`) and tells nobody; it finds what it has at the next start, from its log.
     pub fn crash(&mut self) {
         self.end("crash\n");
     }

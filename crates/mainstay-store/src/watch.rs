@@ -201,6 +201,13 @@ impl Watchers {
     }
 }
 
+/// Who still watches would wait for what cannot come.
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Table {
     /// Those who are told of this key.
     fn told_of(&self, key: &[u8]) -> impl Iterator<Item = Arc<Waiting>> {

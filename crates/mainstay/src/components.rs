@@ -69,7 +69,8 @@ enum Plan {
     Configuration(ConfigurationPlan),
     Locks(LockPlan),
     Secrets(SecretPlan),
-    State(StatePlan),
+    /// Boxed because it is large.
+    State(Box<StatePlan>),
 }
 
 /// Reads the component files; mistakes go to `diagnostics`, and what they concern is left out. Every building block that
@@ -113,7 +114,7 @@ fn plan_one(component: resources::Component, home: Home, diagnostics: &mut Diagn
         Kind::Configuration(engine) => Plan::Configuration(ConfigurationPlan::read(engine, &mut settings)?),
         Kind::Locks(engine) => Plan::Locks(LockPlan::read(engine, &mut settings)?),
         Kind::Secrets(engine) => Plan::Secrets(SecretPlan::read(engine, &mut settings)?),
-        Kind::State(engine) => Plan::State(StatePlan::read(engine, &mut settings)?),
+        Kind::State(engine) => Plan::State(Box::new(StatePlan::read(engine, &mut settings)?)),
     };
     settings.finish();
     Some(Planned {
@@ -189,7 +190,7 @@ impl Planned {
             Kind::Configuration(_) => Plan::Configuration(ConfigurationPlan::Stored),
             Kind::Locks(_) => Plan::Locks(LockPlan::stored()),
             Kind::Secrets(_) => Plan::Secrets(SecretPlan::stored()),
-            Kind::State(_) => Plan::State(StatePlan::stored()),
+            Kind::State(_) => Plan::State(Box::new(StatePlan::stored())),
         };
         Self {
             name: name.to_owned(),

@@ -78,6 +78,21 @@ impl Dapr {
         self.send(Method::POST, app, method, body.into(), context).await
     }
 
+    /// Puts `body` as JSON to `method` of `app`.
+    ///
+    /// # Errors
+    /// When the runtime itself does not answer; an answer of any status is `Ok`.
+    pub async fn put(
+        &self,
+        app: &str,
+        method: &str,
+        body: &impl Serialize,
+        context: &Context,
+    ) -> Result<Answer, Problem> {
+        let body = serde_json::to_vec(body).map_err(Problem::bug)?;
+        self.send(Method::PUT, app, method, body.into(), context).await
+    }
+
     async fn send(
         &self,
         verb: Method,

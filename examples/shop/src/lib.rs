@@ -18,7 +18,10 @@ pub use context::Context;
 pub use dapr::{Answer, Dapr};
 pub use knob::knob;
 pub use memory::Memory;
-pub use model::{Charge, Charged, Order, Payment, Product, Purchase, Reservation, Reserved, Stock, check_id};
+pub use model::{
+    Cart, Charge, Charged, Order, Payment, Product, Purchase, Reservation, Reserved, Stock, check_id,
+    plain_key,
+};
 pub use problem::Problem;
 pub use service::serve;
 pub use state::{Change, Kept, Saved};

@@ -28,6 +28,11 @@ impl Problem {
         }
     }
 
+    /// Whether asking again cannot help.
+    pub fn is_final(&self) -> bool {
+        self.status.is_client_error() && self.status != StatusCode::TOO_MANY_REQUESTS
+    }
+
     /// Something that cannot happen, did.
     pub fn bug(error: impl Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())

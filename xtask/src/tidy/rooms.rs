@@ -112,7 +112,7 @@ pub(crate) const ROOMS: &[Room] = &[
     Room {
         name: "mainstay-store",
         uses: &["mainstay-base"],
-        tests_use: &[],
+        tests_use: &["mainstay-postgres"],
     },
     Room {
         name: "mainstay-postgres",

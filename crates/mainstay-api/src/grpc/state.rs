@@ -199,9 +199,8 @@ fn options(options: Option<&common::StateOptions>) -> (Concurrency, Consistency)
 fn consistency(number: i32, unsaid: Consistency) -> Consistency {
     match StateConsistency::try_from(number) {
         Ok(StateConsistency::ConsistencyEventual) => Consistency::Eventual,
-        Ok(StateConsistency::ConsistencyStrong) => Consistency::Strong,
         Ok(StateConsistency::ConsistencyUnspecified) => unsaid,
         // One that is not known is rather too strict than too lax.
-        Err(_) => Consistency::Strong,
+        Ok(StateConsistency::ConsistencyStrong) | Err(_) => Consistency::Strong,
     }
 }

@@ -1,6 +1,7 @@
 //! The second port: following the store, and being a copy of another one.
 
 use super::checksum::{from_database, to_database};
+use super::error::describe;
 use super::{Postgres, copies, feed};
 use crate::batch::Token;
 use crate::error::{CommitError, ReadError};
@@ -107,5 +108,5 @@ impl Replicated for Postgres {
 
 /// The answer cannot be read, though the call took effect.
 fn unclear(error: &tokio_postgres::Error) -> CommitError {
-    CommitError::UnknownOutcome(super::error::describe(error))
+    CommitError::UnknownOutcome(describe(error))
 }

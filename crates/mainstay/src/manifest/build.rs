@@ -80,7 +80,7 @@ pub(crate) fn build(
     let name = parsed.file.name.as_ref();
     let name = name.map_or_else(|| folder_name(dir), |name| name.0.to_string());
     let (store, said) = (builder.store(&name), builder.components());
-    let (archive, store_line) = (builder.archive(), builder.store_line());
+    let (store_line, archive) = (builder.store_line(), builder.archive());
     let configurations = builder.configurations;
     let mut planned = components::plan(resources.components, Home::System, diagnostics);
     components::say(said, &mut planned, diagnostics);

@@ -43,11 +43,11 @@ pub(crate) struct File {
     /// database. `${NAME}` is replaced from the environment, which keeps passwords out of the file.
     #[schemars(extend("examples" = ["embedded", "${DATABASE_URL}", "postgres://mainstay@localhost:5432/shop"]))]
     pub(crate) store: Option<String>,
-    /// Keeps all changes of the store, so that `mainstay restore` can bring back any moment since a backup.
-    pub(crate) archive: Option<Archive>,
     /// What is said of components, by name: of `statestore`, which is there without a file, or of those of `resources`.
     #[serde(default)]
     pub(crate) components: Named<Component>,
+    /// Keeps all changes of the store, so that `mainstay restore` can bring back any moment since a backup.
+    pub(crate) archive: Option<Archive>,
     /// Folder of Dapr resource files, seen from the manifest.
     pub(crate) resources: Option<String>,
 }

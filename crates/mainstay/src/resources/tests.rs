@@ -207,6 +207,7 @@ kind: Secret
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one long text")]
 fn http_endpoints() {
     check(
         &[],
@@ -364,6 +365,7 @@ proptest::proptest! {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one long text")]
 fn configurations() {
     let text = r#"
 apiVersion: dapr.io/v1alpha1

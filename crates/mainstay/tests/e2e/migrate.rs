@@ -11,7 +11,6 @@ use mainstay_postgres::Postgres;
 use mainstay_postgres::test_server::{TestServer, available};
 use serde_json::{Value, json};
 
-use crate::harness::store::database;
 use crate::harness::system::Builder;
 use crate::harness::{Client, System, eventually};
 
@@ -132,7 +131,7 @@ async fn a_system_moves_to_a_database_while_it_is_used() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let mut system = embedded(&server).start().await;
     let api = system.api("app").await;
     fill(&api, 5).await;
@@ -205,7 +204,7 @@ async fn going_back_loses_nothing() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let mut system = embedded(&server).start().await;
     let api = system.api("app").await;
     fill(&api, 1).await;
@@ -239,7 +238,7 @@ async fn a_database_moves_into_the_data_directory() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let system = System::with(&on("${DATABASE_URL}")).env("DATABASE_URL", &url(&server));
     let mut system = system.start().await;
     let api = system.api("app").await;
@@ -263,7 +262,7 @@ async fn a_system_that_does_not_run_moves_too() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let mut system = embedded(&server).start().await;
     fill(&system.api("app").await, 1).await;
     assert!(system.interrupt().await.success());

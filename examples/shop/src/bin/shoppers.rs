@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use http::HeaderValue;
-use shop::{Answer, Arrivals, Context, Dapr, Outcome, Problem, Product, Purchase, Tally, knob};
+use serde_json::json;
+use shop::{Answer, Arrivals, Context, Dapr, Outcome, Problem, Product, Tally, knob};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep_until};
+
+/// The most products that one of them picks.
+const CART_MAX: u64 = 2;
+
+/// One in so many of those who do not buy fills a cart all the same.
+const CHANGES_MIND: u64 = 20;
 
 /// The most shoppers in the shop at a time.
 const SHOPPERS_MAX: usize = 2_000;
@@ -99,32 +106,48 @@ impl Shopper {
         change(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One visit. `dice` decides what is liked, and names the order.
+    /// One visit. `dice` decides what is liked, and names shopper and checkout.
     async fn shop(self, buys: bool, dice: u64) {
         let browsing = Context::of_priority("low");
         let products = self
             .ask(self.dapr.get("storefront", "api/products", &browsing))
             .await;
         let products: Vec<Product> = products.and_then(|answer| answer.json()).unwrap_or_default();
-        let liked = usize::try_from(dice % 97).unwrap_or_default() % products.len().max(1);
-        let Some(liked) = products.into_iter().nth(liked) else {
+        let first = usize::try_from(dice % 97).unwrap_or_default();
+        let count = usize::try_from(dice / 97 % CART_MAX).unwrap_or_default() + 1;
+        let liked = products.iter().cycle().skip(first % products.len().max(1));
+        let liked: Vec<&Product> = liked.take(count.min(products.len())).collect();
+        let Some(best) = liked.first() else {
             return;
         };
-        let method = format!("api/products/{}", liked.id);
+        let method = format!("api/products/{}", best.id);
         let _ = self.ask(self.dapr.get("storefront", &method, &browsing)).await;
-        if !buys {
+        if !buys && !dice.is_multiple_of(CHANGES_MIND) {
             return;
         }
+        let cart = format!("api/carts/{dice:016x}");
+        let picking = Context::of_priority("normal");
+        for product in liked {
+            let method = format!("{cart}/products/{}", product.id);
+            let wanted = json!({ "quantity": 1 });
+            let _ = self
+                .ask(self.dapr.put("storefront", &method, &wanted, &picking))
+                .await;
+        }
+        // Some leave a cart behind, which is forgotten after a day.
+        if buys {
+            self.check_out(&cart, dice).await;
+        }
+    }
+
+    async fn check_out(&self, cart: &str, dice: u64) {
         let Ok(key) = HeaderValue::from_str(&format!("{dice:016x}")) else {
             return;
         };
         let buying = Context::of_priority("critical").with_idempotency_key(&key);
-        let purchase = Purchase {
-            product: liked.id,
-            quantity: 1,
-        };
+        let method = format!("{cart}/checkout");
         let _ = self
-            .ask(self.dapr.post("storefront", "api/orders", &purchase, &buying))
+            .ask(self.dapr.post("storefront", &method, &json!({}), &buying))
             .await;
     }
 

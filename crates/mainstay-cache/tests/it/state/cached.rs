@@ -61,6 +61,7 @@ impl World {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as it is read")]
 fn text(value: &str) -> Option<String> {
     Some(value.to_owned())
 }

@@ -1,9 +1,10 @@
 //! What is removed, and what is not.
 
+use mainstay_postgres::test_server::{TestServer, new_schema};
 use mainstay_store::postgres::{DestroyError, Postgres, SchemaName};
 use mainstay_store::{Batch, CommitError, Key, Replicated, Store, Value, Version};
 
-use super::{new_schema, open, shared};
+use super::{open, options_on, shared};
 
 fn put(name: &'static str) -> Batch {
     let mut batch = Batch::new();
@@ -11,7 +12,7 @@ fn put(name: &'static str) -> Batch {
     batch
 }
 
-async fn exists(server: &super::server::Server, schema: &str) -> bool {
+async fn exists(server: &TestServer, schema: &str) -> bool {
     let ask = "SELECT to_regnamespace($1) IS NOT NULL";
     server
         .connect()
@@ -26,7 +27,7 @@ async fn exists(server: &super::server::Server, schema: &str) -> bool {
 async fn only_copies_are_removed() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let options = server.options(&schema);
+    let options = options_on(server, &schema);
     // Nothing there is nothing to do.
     Postgres::destroy(options.clone()).await.unwrap();
 
@@ -55,8 +56,8 @@ async fn only_copies_are_removed() {
 async fn a_store_that_was_never_used_is_removed() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    drop(open(&server.options(&schema)).await);
-    Postgres::destroy(server.options(&schema)).await.unwrap();
+    drop(open(&options_on(server, &schema)).await);
+    Postgres::destroy(options_on(server, &schema)).await.unwrap();
     assert!(!exists(server, &schema).await);
 }
 
@@ -67,7 +68,7 @@ async fn what_is_no_store_is_left_alone() {
     let client = server.connect().await;
     let make = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.keys (key bytea)");
     client.batch_execute(&make).await.unwrap();
-    let refused = Postgres::destroy(server.options(&schema)).await;
+    let refused = Postgres::destroy(options_on(server, &schema)).await;
     assert_eq!(
         refused,
         Err(DestroyError::NoStore(SchemaName::new(&schema).unwrap()))

@@ -1,10 +1,11 @@
 //! TLS to the server.
 
+use std::net::TcpListener;
+
+use mainstay_postgres::test_server::{TestServer, available};
 use mainstay_store::Store;
 use mainstay_store::postgres::{OpenError, Options, Postgres};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-
-use super::server::Server;
 
 /// Somebody who signs certificates.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -15,34 +16,35 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_server_has_to_prove_who_it_is() {
-    let Some(mut server) = Server::start_new().await else {
+    if !available() {
         return;
-    };
+    }
+    let mut server = TestServer::prepare();
     let (trusted, other) = (authority(), authority());
     let key = KeyPair::generate().unwrap();
     let parameters = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let certificate = parameters.signed_by(&key, &trusted).unwrap();
-    server.write_secret("server.key", &key.serialize_pem());
-    server.write_secret("server.crt", &certificate.pem());
-    server.write_secret("trusted.crt", &trusted.pem());
-    server.write_secret("other.crt", &other.pem());
-    server.kill().await;
+    server.write("server.key", &key.serialize_pem());
+    server.write("server.crt", &certificate.pem());
+    server.write("trusted.crt", &trusted.pem());
+    server.write("other.crt", &other.pem());
     // Free a moment ago; nobody else is given it soon, because the system hands out ports in turn.
-    server.port = std::net::TcpListener::bind("127.0.0.1:0")
+    let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
     let folder = server.folder().to_owned();
     let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    server.settings = vec![
-        "listen_addresses=127.0.0.1".to_owned(),
+    for setting in [
         "ssl=on".to_owned(),
         format!("ssl_key_file={}", file("server.key")),
         format!("ssl_cert_file={}", file("server.crt")),
-    ];
-    server.start().await;
-    let port = server.port;
+    ] {
+        server.set(setting);
+    }
+    server.listen_on(port);
+    server.resume().await;
 
     let url = |host: &str| format!("postgres://mainstay@{host}:{port}/postgres?sslmode=require");
     let mut options = Options::new(&url("localhost")).unwrap();

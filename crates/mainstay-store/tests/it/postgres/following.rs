@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use mainstay_postgres::test_server::new_schema;
 use mainstay_store::{
     Batch, CommitError, Committed, Entry, FollowError, FollowerName, Key, Portion, ReadError, Replicated,
     Role, Store, Value, Version,
 };
 
-use super::{new_schema, open, shared};
+use super::{open, options_on, shared};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,7 +43,7 @@ fn portion(entries: Vec<Entry>) -> Portion {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_is_that_of_every_process() {
     let Some(server) = shared().await else { return };
-    let options = server.options(&new_schema());
+    let options = options_on(server, &new_schema());
     let (first, second) = tokio::join!(open(&options), open(&options));
     let commit = second.commit(put("a", 1)).await.unwrap();
     assert_eq!(first.demote().await.unwrap(), commit.version);
@@ -71,7 +72,7 @@ async fn a_role_is_that_of_every_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_of_all_processes_are_kept() {
     let Some(server) = shared().await else { return };
-    let options = server.options(&new_schema());
+    let options = options_on(server, &new_schema());
     let (first, second) = tokio::join!(open(&options), open(&options));
     let mut after = first.follow(&name()).await.unwrap();
     let mut versions = Vec::new();
@@ -96,7 +97,7 @@ async fn commits_of_all_processes_are_kept() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_never_shows_more_than_it_says() {
     let Some(server) = shared().await else { return };
-    let store = open(&server.options(&new_schema())).await;
+    let store = open(&options_on(server, &new_schema())).await;
     assert_eq!(store.demote().await.unwrap(), Version::ZERO);
     let keys = [Key::new("a").unwrap(), Key::new("b").unwrap()];
     for (entries, at) in [
@@ -122,7 +123,7 @@ async fn a_page_never_shows_more_than_it_says() {
 async fn who_is_too_far_behind_is_dropped_and_what_was_kept_goes() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let mut options = server.options(&schema);
+    let mut options = options_on(server, &schema);
     options.max_feed_bytes = 100_000;
     let store = open(&options).await;
     let slow = FollowerName::new("slow").unwrap();
@@ -161,7 +162,7 @@ async fn who_is_too_far_behind_is_dropped_and_what_was_kept_goes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_many_small_changes_is_read_in_time() {
     let Some(server) = shared().await else { return };
-    let store = open(&server.options(&new_schema())).await;
+    let store = open(&options_on(server, &new_schema())).await;
     let since = store.follow(&name()).await.unwrap();
     for round in 0..8 {
         let mut batch = Batch::new();
@@ -179,7 +180,7 @@ async fn a_page_of_many_small_changes_is_read_in_time() {
 async fn nothing_is_kept_when_nobody_follows() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     store.commit(put("a", 1)).await.unwrap();
     store.follow(&name()).await.unwrap();
     store.unfollow(&name()).await.unwrap();
@@ -198,7 +199,7 @@ async fn nothing_is_kept_when_nobody_follows() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_is_copied_further() {
     let Some(server) = shared().await else { return };
-    let store = open(&server.options(&new_schema())).await;
+    let store = open(&options_on(server, &new_schema())).await;
     store.demote().await.unwrap();
     let (early, late) = (FollowerName::new("early").unwrap(), name());
     store.follow(&early).await.unwrap();
@@ -233,7 +234,7 @@ async fn a_copy_that_is_copied_further() {
 async fn changed_bytes_in_the_feed_are_noticed() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     let since = store.follow(&name()).await.unwrap();
     store.commit(put("a", 5)).await.unwrap();
     let client = server.connect().await;
@@ -251,7 +252,7 @@ async fn changed_bytes_in_the_feed_are_noticed() {
 async fn what_was_given_up_does_not_come_later() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     store.demote().await.unwrap();
     let mut client = server.connect().await;
     let transaction = client.transaction().await.unwrap();

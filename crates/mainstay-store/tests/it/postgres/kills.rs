@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mainstay_base::{Rng, SplitMix64};
+use mainstay_postgres::test_server::TestServer;
 use mainstay_store::Store;
 use mainstay_store::conformance::workload::{Client, OperationId, Plan};
 use mainstay_store::history::{Outcome, Summary};
 use mainstay_store::postgres::{Options, Postgres};
 
-use super::server::Server;
 use crate::events::{self, Events};
 
 /// Tells the process where to work; the number tells it which operations are its own.
@@ -51,7 +51,7 @@ async fn a_killed_server_and_killed_processes_lose_nothing_that_was_acknowledged
     let kills = std::env::var(KILLS).map_or(DEFAULT_KILLS, |kills| kills.parse().unwrap());
     let seed = std::env::var(SEED).map_or(20_261_120, |seed| seed.parse().unwrap());
     let mut rng = SplitMix64::new(seed);
-    let Some(mut server) = Server::start_new().await else {
+    let Some(mut server) = TestServer::start_if_available().await else {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
@@ -62,13 +62,13 @@ async fn a_killed_server_and_killed_processes_lose_nothing_that_was_acknowledged
         // Each kind of kill in its turn; which process it hits is left to the seed.
         let node = rng.below(NODES as u64) as usize;
         if kill % 3 != 2 {
-            server.kill().await;
+            server.crash();
         }
         if kill % 3 != 1 {
             nodes.kill(node);
         }
         if kill % 3 != 2 {
-            server.start().await;
+            server.resume().await;
         }
         nodes.revive();
         nodes
@@ -179,7 +179,7 @@ fn store_options(url: &str) -> Options {
 }
 
 /// Finds out about what was under way, and judges everything.
-async fn settle_and_check(folder: &Path, server: &Server) -> Summary {
+async fn settle_and_check(folder: &Path, server: &TestServer) -> Summary {
     // What a killed process has sent goes on in the server; its token tells nothing before that is decided.
     let client = server.connect().await;
     let others = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";

@@ -7,30 +7,30 @@ mod kills;
 mod moving;
 mod outages;
 mod refusals;
-mod server;
 mod upgrades;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use mainstay_postgres::test_server::{self, TestServer, available, new_schema};
 use mainstay_store::conformance::Subject;
 use mainstay_store::conformance::replication::ReplicationSubject;
-use mainstay_store::postgres::{Options, Postgres};
+use mainstay_store::postgres::{Options, Postgres, SchemaName};
 use mainstay_store::{Replicated, Store};
-use tokio::sync::OnceCell;
-
-use self::server::Server;
 
 /// One server for all tests that leave it running; each has a schema of its own. `None` where it is not installed.
-async fn shared() -> Option<&'static Server> {
-    static SERVER: OnceCell<Option<Server>> = OnceCell::const_new();
-    SERVER.get_or_init(Server::start_new).await.as_ref()
+async fn shared() -> Option<&'static TestServer> {
+    if available() {
+        Some(test_server::shared().await)
+    } else {
+        None
+    }
 }
 
-/// The name of a schema that nobody else uses.
-fn new_schema() -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+/// The store on this server, with the tables in `schema`.
+fn options_on(server: &TestServer, schema: &str) -> Options {
+    let mut options = Options::new(&server.url()).unwrap();
+    options.schema = SchemaName::new(schema).unwrap();
+    options
 }
 
 async fn open(options: &Options) -> Arc<Postgres> {
@@ -52,7 +52,7 @@ impl Subject for OnServer {
 
     async fn open() -> Self {
         let server = shared().await.unwrap();
-        let options = server.options(&new_schema());
+        let options = options_on(server, &new_schema());
         let store = Some(open(&options).await);
         Self { options, store }
     }
@@ -69,7 +69,7 @@ impl Subject for OnServer {
 
 impl ReplicationSubject for OnServer {
     async fn open_keeping(bytes: u64) -> Self {
-        let mut options = shared().await.unwrap().options(&new_schema());
+        let mut options = options_on(shared().await.unwrap(), &new_schema());
         options.max_feed_bytes = bytes;
         let store = Some(open(&options).await);
         Self { options, store }
@@ -90,18 +90,18 @@ mod replicated {
 
 /// As above, but a restart is one of the server, which is killed.
 struct OnKilledServer {
-    server: Server,
+    server: TestServer,
     store: Option<Arc<Postgres>>,
 }
 
 impl Subject for OnKilledServer {
     async fn is_available() -> bool {
-        server::programs().is_some()
+        available()
     }
 
     async fn open() -> Self {
-        let server = Server::start_new().await.unwrap();
-        let store = Some(open(&server.options("mainstay")).await);
+        let server = TestServer::start().await;
+        let store = Some(open(&options_on(&server, "mainstay")).await);
         Self { server, store }
     }
 
@@ -111,16 +111,16 @@ impl Subject for OnKilledServer {
 
     async fn restart(&mut self) {
         drop(self.store.take());
-        self.server.kill().await;
-        self.server.start().await;
-        self.store = Some(open(&self.server.options("mainstay")).await);
+        self.server.crash();
+        self.server.resume().await;
+        self.store = Some(open(&options_on(&self.server, "mainstay")).await);
     }
 }
 
 impl ReplicationSubject for OnKilledServer {
     async fn open_keeping(bytes: u64) -> Self {
-        let server = Server::start_new().await.unwrap();
-        let mut options = server.options("mainstay");
+        let server = TestServer::start().await;
+        let mut options = options_on(&server, "mainstay");
         options.max_feed_bytes = bytes;
         let store = Some(open(&options).await);
         Self { server, store }
@@ -158,7 +158,6 @@ mod killed {
         let mut unused = OnServer::open().await;
         feed::followers_and_changes_outlive_restarts(&mut OnKilledServer::open().await, &mut unused).await;
         roles::roles_outlive_restarts(&mut OnKilledServer::open().await, &mut unused).await;
-        roles::versions_go_on_after_a_promotion(&mut unused, &mut OnKilledServer::open().await).await;
         copies::what_is_copied_keeps_its_version(&mut unused, &mut OnKilledServer::open().await).await;
         let (mut source, mut target) = (OnKilledServer::open().await, OnKilledServer::open().await);
         moves::a_copy_is_resumed_after_restarts(&mut source, &mut target).await;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mainstay_base::{Rng, SplitMix64};
+use mainstay_postgres::test_server::TestServer;
 use mainstay_store::postgres::Postgres;
 use mainstay_store::{
     Batch, CommitError, Entry, FollowError, FollowerName, Key, KeyRange, Portion, ReadError, Replicated,
@@ -13,8 +14,7 @@ use mainstay_store::{
 };
 use tokio::task::JoinSet;
 
-use super::open;
-use super::server::Server;
+use super::{open, options_on};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -172,12 +172,12 @@ async fn fill(store: &Postgres) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_moves_while_it_is_used_and_the_server_is_killed() {
-    let Some(mut server) = Server::start_new().await else {
+    let Some(mut server) = TestServer::start_if_available().await else {
         return;
     };
-    let source = open(&server.options("source")).await;
-    let elsewhere = open(&server.options("source")).await;
-    let target = open(&server.options("target")).await;
+    let source = open(&options_on(&server, "source")).await;
+    let elsewhere = open(&options_on(&server, "source")).await;
+    let target = open(&options_on(&server, "target")).await;
     fill(&source).await;
     let mut writers = JoinSet::new();
     for (writer, store) in [(1, source.clone()), (2, elsewhere.clone())] {
@@ -202,8 +202,8 @@ async fn a_store_moves_while_it_is_used_and_the_server_is_killed() {
         for _ in 0..KILLS {
             // Somewhere in the work, not waiting for anything.
             tokio::time::sleep(Duration::from_millis(50 + rng.below(300))).await;
-            server.kill().await;
-            server.start().await;
+            server.crash();
+            server.resume().await;
         }
         are_killed.store(true, Ordering::Relaxed);
     };

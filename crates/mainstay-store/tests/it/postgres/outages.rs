@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use mainstay_postgres::test_server::{TestServer, new_schema};
 use mainstay_store::conformance::workload;
 use mainstay_store::history::Recorder;
 use mainstay_store::postgres::Postgres;
 use mainstay_store::{Batch, CommitError, Key, KeyRange, ReadError, Scan, Store, Token, Value};
 
-use super::open;
-use super::server::Server;
+use super::{open, options_on};
 
 /// How long something may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,14 +38,14 @@ async fn commit_in_the_end(store: &Arc<Postgres>, mut batch: Batch) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_works_again_when_the_server_is_back() {
-    let Some(mut server) = Server::start_new().await else {
+    let Some(mut server) = TestServer::start_if_available().await else {
         return;
     };
-    let store = open(&server.options("mainstay")).await;
+    let store = open(&options_on(&server, "mainstay")).await;
     store.commit(put("before", "1")).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     let mut watch = store.watch("wat".into());
-    server.kill().await;
+    server.crash();
 
     // The first may be sent before it is noticed that the server is gone.
     let error = store.commit(put("lost", "1")).await.unwrap_err();
@@ -68,7 +68,7 @@ async fn it_works_again_when_the_server_is_back() {
         assert!(matches!(answer, Err(CommitError::Unavailable(_))), "{answer:?}");
     }
 
-    server.start().await;
+    server.resume().await;
     commit_in_the_end(&store, put("watched", "1")).await;
     tokio::time::timeout(PATIENCE, watch.changed())
         .await
@@ -96,7 +96,7 @@ async fn two_processes_write_one_history() {
     let Some(server) = super::shared().await else {
         return;
     };
-    let options = server.options(&super::new_schema());
+    let options = options_on(server, &new_schema());
     // Both make the tables at the same time.
     let (first, second) = tokio::join!(open(&options), open(&options));
     let (recorder, ids) = (Arc::new(Recorder::new()), Arc::new(AtomicU64::new(1)));
@@ -115,7 +115,7 @@ async fn what_one_process_commits_wakes_the_other() {
     let Some(server) = super::shared().await else {
         return;
     };
-    let options = server.options(&super::new_schema());
+    let options = options_on(server, &new_schema());
     let (first, second) = tokio::join!(open(&options), open(&options));
     let mut watch = second.watch("a/".into());
     let commit = first.commit(put("a/1", "1")).await.unwrap();

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use mainstay_postgres::test_server::{TestServer, new_schema};
 use mainstay_store::postgres::{OpenError, Options, Postgres};
 use mainstay_store::{Batch, CommitError, Key, KeyRange, ReadError, Scan, Store, Token, Value};
 
-use super::server::Server;
-use super::{new_schema, open, shared};
+use super::{open, options_on, shared};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -24,11 +24,11 @@ fn put(name: &str) -> Batch {
 async fn a_newer_schema_is_left_alone() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    drop(open(&server.options(&schema)).await);
+    drop(open(&options_on(server, &schema)).await);
     let client = server.connect().await;
     let newer = format!("INSERT INTO {schema}.migrations (version) VALUES (99)");
     client.batch_execute(&newer).await.unwrap();
-    let error = Postgres::open(server.options(&schema)).await.unwrap_err();
+    let error = Postgres::open(options_on(server, &schema)).await.unwrap_err();
     let known = 2;
     let expected = OpenError::NewerSchema {
         schema,
@@ -40,13 +40,13 @@ async fn a_newer_schema_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_sync_is_refused() {
-    let Some(mut server) = Server::start_new().await else {
+    let Some(mut server) = TestServer::start_if_available().await else {
         return;
     };
-    server.kill().await;
-    server.settings.push("fsync=off".to_owned());
-    server.start().await;
-    let error = Postgres::open(server.options("mainstay")).await.unwrap_err();
+    server.crash();
+    server.set("fsync=off");
+    server.resume().await;
+    let error = Postgres::open(options_on(&server, "mainstay")).await.unwrap_err();
     assert!(
         matches!(&error, OpenError::Unsafe(reason) if reason.contains("fsync")),
         "{error}"
@@ -64,7 +64,7 @@ async fn no_server_is_said_so() {
 async fn changed_bytes_are_noticed() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     store.commit(put("a")).await.unwrap();
     store.commit(put("b")).await.unwrap();
     let client = server.connect().await;
@@ -83,7 +83,7 @@ async fn changed_bytes_are_noticed() {
 async fn a_group_that_waits_too_long_is_undone() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let mut options = server.options(&schema);
+    let mut options = options_on(server, &schema);
     options.statement_timeout = Duration::from_millis(200);
     let store = open(&options).await;
     let mut client = server.connect().await;
@@ -102,7 +102,7 @@ async fn a_group_that_waits_too_long_is_undone() {
 async fn only_the_batch_that_the_server_refuses_is_refused() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     let mut client = server.connect().await;
     let refuse = format!("ALTER TABLE {schema}.keys ADD CHECK (key <> 'bad')");
     client.batch_execute(&refuse).await.unwrap();
@@ -137,7 +137,7 @@ async fn only_the_batch_that_the_server_refuses_is_refused() {
 async fn an_older_session_is_fenced() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     let client = server.connect().await;
     // As if the process had connected once more.
     let begin = format!("SELECT {schema}.begin_session(id) FROM {schema}.committers");
@@ -155,7 +155,7 @@ async fn an_older_session_is_fenced() {
 async fn nothing_is_missed_when_the_listener_is_disconnected() {
     let Some(server) = shared().await else { return };
     let schema = new_schema();
-    let store = open(&server.options(&schema)).await;
+    let store = open(&options_on(server, &schema)).await;
     let mut watch = store.watch("a".into());
     let client = server.connect().await;
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT coalesce%' || $1 || '.moments%'";
@@ -171,7 +171,7 @@ async fn nothing_is_missed_when_the_listener_is_disconnected() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_forgotten_but_not_the_line() {
     let Some(server) = shared().await else { return };
-    let store = open(&server.options(&new_schema())).await;
+    let store = open(&options_on(server, &new_schema())).await;
     let token = |name: &'static str| {
         let mut batch = put(name);
         batch.set_token(Token::new(name).unwrap());
@@ -190,7 +190,7 @@ async fn tokens_are_forgotten_but_not_the_line() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn snapshots_are_bounded() {
     let Some(server) = shared().await else { return };
-    let mut options = server.options(&new_schema());
+    let mut options = options_on(server, &new_schema());
     options.max_snapshots = 1;
     let store = open(&options).await;
     let first = store.snapshot().await.unwrap();

@@ -1,10 +1,11 @@
 //! A schema that an earlier program made.
 
+use mainstay_postgres::test_server::new_schema;
 use mainstay_store::postgres::Options;
 use mainstay_store::{Batch, FollowerName, Key, Replicated, Role, Store, Value, Version};
 use tokio_postgres::Client;
 
-use super::{new_schema, open, shared};
+use super::{open, options_on, shared};
 
 /// What version 1 was, to the letter.
 const VERSION_1: &str = include_str!("version_1.sql");
@@ -40,7 +41,7 @@ async fn a_schema_of_version_1_is_brought_up_to_date() {
     let schema = new_schema();
     let client = server.connect().await;
     let version = make_version_1(&client, &schema).await;
-    let options: Options = server.options(&schema);
+    let options: Options = options_on(server, &schema);
     let store = open(&options).await;
 
     let keys = [Key::new("key").unwrap()];

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use http::Method;
 use rustix::process::{Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{check, example, kill_all, pid};
@@ -136,6 +136,109 @@ async fn the_shop_sells() {
 
     let summary = system.process().line_with("requests/s").await;
     assert!(summary.contains("failed 0"), "{summary}");
+}
+
+const CART: &str = "/api/carts/ada";
+
+/// Has so many of a product in Ada's cart; gives the cart.
+async fn pick(front: &Client, product: &str, quantity: u32) -> Value {
+    let front = front.clone().with("content-type", "application/json");
+    let path = format!("{CART}/products/{product}");
+    let body = format!(r#"{{"quantity": {quantity}}}"#);
+    let cart = front.send(Method::PUT, &path, body.into()).await;
+    assert_eq!(cart.status, 200, "{cart:?}");
+    cart.json()
+}
+
+async fn check_out(front: &Client, key: &str) -> Answer {
+    let front = front.clone().with("idempotency-key", key);
+    front.post(&format!("{CART}/checkout"), "").await
+}
+
+#[tokio::test]
+async fn a_cart_outlives_the_storefront_and_becomes_orders_once() {
+    let Some(shop) = shop() else { return };
+    let system = shop.start().await;
+    let front = system.ingress().await;
+    assert_eq!(front.get(CART).await.json()["lines"], json!([]));
+    // Both at a time: neither is lost.
+    tokio::join!(pick(&front, "lamp", 2), pick(&front, "cactus", 1));
+    pick(&front, "cactus", 3).await;
+    pick(&front, "guitar", 1).await;
+    let removed = front
+        .send(Method::DELETE, &format!("{CART}/products/guitar"), "".into())
+        .await;
+    assert_eq!(removed.status, 200, "{removed:?}");
+    assert!(kill_all(&system, "storefront").await > 0);
+    let cart = eventually("the cart is there again", async || {
+        let cart = front.get(CART).await;
+        (cart.status == 200).then(|| cart.json())
+    })
+    .await;
+    let mut lines: Vec<(&str, u64)> = cart["lines"]
+        .as_array()
+        .expect("lines")
+        .iter()
+        .map(|line| {
+            (
+                line["product"].as_str().expect("a name"),
+                line["quantity"].as_u64().expect("a number"),
+            )
+        })
+        .collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [("cactus", 3), ("lamp", 2)]);
+    let kept = system
+        .succeeds(&["state", "list", "cart-ada", "--app", "storefront", "--json"])
+        .await;
+    let kept: Value = serde_json::from_str(&kept).expect("JSON");
+    assert!(
+        kept["expires_unix_ms"].is_u64(),
+        "a cart is not kept for ever: {kept}"
+    );
+
+    for _ in 0..3 {
+        let placed = eventually("a checkout", async || {
+            let placed = check_out(&front, "the-one").await;
+            (placed.status == 201).then(|| placed.json())
+        })
+        .await;
+        let mut ids: Vec<&str> = placed
+            .as_array()
+            .expect("orders")
+            .iter()
+            .map(|order| order["id"].as_str().expect("an order"))
+            .collect();
+        ids.sort_unstable();
+        assert_eq!(ids, ["the-one-cactus", "the-one-lamp"]);
+    }
+    assert_eq!(front.get(CART).await.json()["lines"], json!([]));
+    let empty = check_out(&front, "another").await;
+    assert_eq!(empty.status, 409, "{empty:?}");
+    let stock = system.replica("inventory", 0).await.get("/stock").await.json();
+    assert_eq!((&stock["cactus"], &stock["lamp"]), (&497.into(), &498.into()));
+}
+
+#[tokio::test]
+async fn shoppers_fill_carts_and_check_out() {
+    let Some(shop) = shop() else { return };
+    let system = shop.env("SHOPPERS_BUY", "1").start().await;
+    for prefix in ["checkout-", "cart-"] {
+        eventually(prefix, async || {
+            let kept = system
+                .succeeds(&["state", "list", prefix, "--app", "storefront", "--json"])
+                .await;
+            (!kept.is_empty()).then_some(())
+        })
+        .await;
+    }
+    let summary = system.process().line_with("requests/s").await;
+    assert!(summary.contains("failed 0"), "{summary}");
+    let caches = system.succeeds(&["cache", "list", "--json"]).await;
+    let caches: Value = serde_json::from_str(&caches).expect("JSON");
+    let catalog = &caches["caches"][0];
+    assert_eq!(catalog["name"], "storefront->catalog");
+    assert!(catalog["hits"].as_u64().expect("a number") > 0, "{catalog}");
 }
 
 #[tokio::test]

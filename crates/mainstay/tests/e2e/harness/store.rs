@@ -1,7 +1,6 @@
 //! The stores that systems lie on.
 
-use mainstay_postgres::test_server::{TestServer, available};
-use tokio::sync::OnceCell;
+use mainstay_postgres::test_server::{TestServer, available, shared};
 
 use super::system::{Builder, System};
 
@@ -16,21 +15,11 @@ impl Store {
     /// In a database that all tests share, each with a schema of its own, which is named after its folder; `None` where
     /// PostgreSQL is not installed.
     pub async fn postgres() -> Option<Self> {
-        static SERVER: OnceCell<TestServer> = OnceCell::const_new();
         if !available() {
             return None;
         }
-        Some(Self::Postgres(SERVER.get_or_init(database).await))
+        Some(Self::Postgres(shared().await))
     }
-}
-
-/// A server that keeps what it acknowledges, as a store has to.
-pub async fn database() -> TestServer {
-    let mut server = TestServer::prepare();
-    server.set("fsync=on");
-    server.set("max_connections=300");
-    server.resume().await;
-    server
 }
 
 impl System {

@@ -146,7 +146,7 @@ impl System {
         self.start_again().await;
     }
 
-    /// Starts it again, when it has ended.
+    /// Starts it again on the same data, after it has ended.
     pub async fn start_again(&mut self) {
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
         self.process = Process::start(&mut command(&arguments, &self.env));

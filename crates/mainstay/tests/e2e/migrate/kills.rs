@@ -3,8 +3,8 @@
 use mainstay_postgres::test_server::available;
 
 use super::{embedded, fill, migration, on, schemas, until_phase, value};
-use crate::harness::store::database;
 use crate::harness::{System, eventually};
+use mainstay_postgres::test_server::TestServer;
 
 /// Counts on, so that every start is seen to have all that came before.
 async fn count(system: &System, number: u32) {
@@ -21,7 +21,7 @@ async fn a_kill_in_any_phase_loses_nothing() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let mut system = embedded(&server).start().await;
     fill(&system.api("app").await, 20).await;
     count(&system, 1).await;
@@ -77,7 +77,7 @@ async fn a_database_that_breaks_down_is_copied_to_when_it_is_back() {
     if !available() {
         return;
     }
-    let mut server = database().await;
+    let mut server = TestServer::start().await;
     let system = embedded(&server).start().await;
     fill(&system.api("app").await, 30).await;
     system

@@ -4,7 +4,7 @@ use mainstay_postgres::test_server::available;
 
 use super::{embedded, fill, on, schemas, url};
 use crate::harness::System;
-use crate::harness::store::database;
+use mainstay_postgres::test_server::TestServer;
 
 #[tokio::test]
 async fn mistakes_are_told_at_once() {
@@ -47,7 +47,7 @@ async fn a_store_that_holds_data_is_left_alone() {
     if !available() {
         return;
     }
-    let server = database().await;
+    let server = TestServer::start().await;
     let other = System::with(&on("${DATABASE_URL}")).env("DATABASE_URL", &url(&server));
     let other = other.start().await;
     fill(&other.api("app").await, 1).await;

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use mainstay_postgres::test_server::available;
+use mainstay_postgres::test_server::{TestServer, available};
 
-use crate::harness::store::database;
 use crate::harness::{Client, Store, System, eventually, on_each_store};
 
 const MANIFEST: &str = "apps: { app: { command: [testapp], ingress: {} } }";
@@ -37,7 +36,7 @@ async fn a_database_that_was_away_is_used_again_without_a_restart() {
     if !available() {
         return;
     }
-    let mut server = database().await;
+    let mut server = TestServer::start().await;
     let manifest = format!("store: ${{STORE}}\n{MANIFEST}");
     let system = System::with(&manifest).env("STORE", &server.url()).start().await;
     let api = system.api("app").await;

@@ -1,8 +1,10 @@
 //! The shop's front: a page for people and the JSON behind it.
 
+mod carts;
+
 use axum::extract::{Path, State};
 use axum::response::Html;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use shop::{Context, Dapr, Order, Problem, Product, Purchase, check_id, serve};
@@ -10,10 +12,16 @@ use shop::{Context, Dapr, Order, Problem, Product, Purchase, check_id, serve};
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let routes = Router::new()
-        .route("/", get(async || Html(include_str!("../storefront.html"))))
+        .route("/", get(async || Html(include_str!("../../storefront.html"))))
         .route("/api/products", get(products))
         .route("/api/products/{id}", get(product))
         .route("/api/orders", post(buy))
+        .route("/api/carts/{shopper}", get(carts::get))
+        .route("/api/carts/{shopper}/checkout", post(carts::check_out))
+        .route(
+            "/api/carts/{shopper}/products/{product}",
+            put(carts::put).delete(carts::remove),
+        )
         .with_state(Dapr::from_env()?);
     serve(routes).await
 }
