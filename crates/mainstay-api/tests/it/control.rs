@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::Method;
 use mainstay_api::wire::{LogLine, Problem, Status, System, SystemApp};
 use mainstay_api::{AppToken, Blocks, ControlOptions, Limits, Metrics, Server, serve_control};
+use mainstay_backup::Exports;
 use mainstay_base::ReplicaId;
 use mainstay_base::metric::Collect;
 use mainstay_host::{Handle, HostOptions, NetworkProbe, PrepareError, Prepared, Surroundings};
@@ -53,15 +54,24 @@ impl Control {
 
     /// The same with components.
     pub(crate) async fn with(blocks: Arc<Blocks>) -> Self {
-        Self::with_all(blocks, None).await
+        Self::with_all(blocks, None, None).await
+    }
+
+    /// The same with a store that can be backed up.
+    pub(crate) async fn with_exports(blocks: Arc<Blocks>, exports: Option<Exports>) -> Self {
+        Self::with_all(blocks, exports, None).await
     }
 
     /// The same that moves what is stored.
     pub(crate) async fn migrating(migration: mainstay_migrate::Handle) -> Self {
-        Self::with_all(Arc::default(), Some(migration)).await
+        Self::with_all(Arc::default(), None, Some(migration)).await
     }
 
-    async fn with_all(blocks: Arc<Blocks>, migration: Option<mainstay_migrate::Handle>) -> Self {
+    async fn with_all(
+        blocks: Arc<Blocks>,
+        exports: Option<Exports>,
+        migration: Option<mainstay_migrate::Handle>,
+    ) -> Self {
         let mesh = mesh(&[Callee::http("back", echo().await)], Vec::new());
         let host = mainstay_host::start(HostOptions::new(Vec::new()), Vec::new(), Arc::new(Nothing)).unwrap();
         let stops = Arc::new(AtomicUsize::new(0));
@@ -77,7 +87,7 @@ impl Control {
             system: Arc::new(system()),
             hosts: vec!["mainstay.internal".to_owned()],
             blocks,
-            exports: None,
+            exports,
             migration,
             metrics: metrics.clone(),
             collectors: Vec::new(),

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod backup;
 mod components;
 mod configuration;
 mod control;

@@ -277,6 +277,7 @@ impl Work {
 
     /// Finds out whether this goes on where the archive ends.
     async fn check(&self) -> Result<(), BackupError> {
+        self.options.to.clean().await?;
         let known = segments(&self.options.to.list().await?);
         let Some(end) = known.iter().map(|segment| segment.up_to).max() else {
             return Ok(());

@@ -30,8 +30,7 @@ impl Folder {
         Self { path: path.into() }
     }
 
-    /// Removes what uploads left behind whose process ended. For a folder that nobody else writes to.
-    pub async fn clean(&self) -> Result<(), RepositoryError> {
+    async fn remove_unfinished(&self) -> Result<(), RepositoryError> {
         for name in self.names().await? {
             if name.starts_with('.') && name.ends_with(UNFINISHED) {
                 self.remove_file(&name).await?;
@@ -206,6 +205,10 @@ impl Repository for Folder {
 
     fn remove<'a>(&'a self, name: &'a str) -> Reply<'a, Result<(), RepositoryError>> {
         Reply::waiting(self.remove_file(name))
+    }
+
+    fn clean(&self) -> Reply<'_, Result<(), RepositoryError>> {
+        Reply::waiting(self.remove_unfinished())
     }
 
     fn show(&self, name: &str) -> String {

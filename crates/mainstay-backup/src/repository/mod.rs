@@ -41,6 +41,9 @@ pub trait Repository: Send + Sync + fmt::Debug {
     /// Removes an object; one that does not exist is no error.
     fn remove<'a>(&'a self, name: &'a str) -> Reply<'a, Result<(), RepositoryError>>;
 
+    /// Removes what writers left behind whose process ended. For a repository that nobody else writes to.
+    fn clean(&self) -> Reply<'_, Result<(), RepositoryError>>;
+
     /// An object's path or URL, for people.
     fn show(&self, name: &str) -> String;
 }

@@ -86,6 +86,10 @@ impl Repository for Faulty {
         self.inner.remove(name)
     }
 
+    fn clean(&self) -> Reply<'_, Result<(), RepositoryError>> {
+        self.inner.clean()
+    }
+
     fn show(&self, name: &str) -> String {
         self.inner.show(name)
     }

@@ -1,15 +1,16 @@
 //! The manifest as it is written: the one source of its JSON schema, of the check and of the documentation.
 
+mod archive;
 mod cache;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use self::archive::Archive;
 pub(crate) use self::cache::{Cache, Component, StateCache};
 use crate::document::Named;
 use crate::document::form::{
-    AvailabilityForm, DurationForm, Formed, LongDurationForm, NameForm, PositiveDurationForm, ReplicasForm,
-    Text, VariableForm,
+    AvailabilityForm, DurationForm, Formed, NameForm, PositiveDurationForm, ReplicasForm, Text, VariableForm,
 };
 
 /// A time with its unit: `300ms`, `5s`, `1m30s`.
@@ -49,32 +50,6 @@ pub(crate) struct File {
     pub(crate) archive: Option<Archive>,
     /// Folder of Dapr resource files, seen from the manifest.
     pub(crate) resources: Option<String>,
-}
-
-/// Where all changes of the store are kept, and how: with `key`, `key_file` or `unencrypted: true`. `${NAME}` is replaced from
-/// the environment in every text of it.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Archive {
-    /// A folder, seen from the manifest, or `s3://bucket/prefix`. The keys of S3 come from `AWS_ACCESS_KEY_ID` and
-    /// `AWS_SECRET_ACCESS_KEY` in the environment.
-    #[schemars(extend("examples" = ["./archive", "s3://backups/shop"]))]
-    pub(crate) to: String,
-    /// How often changes are archived, when there are any; 10 s when absent. What is younger is lost with the machine.
-    pub(crate) every: Option<PositiveTime>,
-    /// How long changes are kept, for example `7d`; for ever when absent.
-    pub(crate) keep: Option<Formed<LongDurationForm>>,
-    /// The key they are encrypted with: 32 bytes in base64.
-    pub(crate) key: Option<String>,
-    /// The file with that key, seen from the manifest; `mainstay backup --new-key FILE` makes one.
-    pub(crate) key_file: Option<String>,
-    /// Whether they are not encrypted: whoever can read the archive can read everything in it.
-    #[serde(default)]
-    pub(crate) unencrypted: bool,
-    /// The S3 endpoint, where it is not that of AWS; `AWS_ENDPOINT_URL_S3` when absent.
-    pub(crate) s3_endpoint: Option<String>,
-    /// Its region; `AWS_REGION` when absent.
-    pub(crate) s3_region: Option<String>,
 }
 
 /// One app.

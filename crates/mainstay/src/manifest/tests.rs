@@ -1,5 +1,6 @@
 //! Reads manifests as a user writes them, and shows what was made of them or what is wrong.
 
+mod archive;
 mod content;
 mod files;
 mod mistakes;

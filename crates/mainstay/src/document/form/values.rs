@@ -55,6 +55,11 @@ impl Form for LongDurationForm {
     const EXAMPLES: &'static [&'static str] = &["7d", "36h"];
 
     fn read(text: &str) -> Result<Duration, String> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!(
+                "`{text}` has no unit: is it {text}d or {text}h? (units: ns us ms s m h d)"
+            ));
+        }
         match read_long_duration(text)? {
             Duration::ZERO => Err(format!("`{text}` must be longer than 0")),
             duration => Ok(duration),
