@@ -28,6 +28,7 @@ async fn the_binary_emits_exactly_the_metrics_of_the_tables() {
         mainstay_mesh::METRIC_TABLE,
         mainstay_api::METRIC_TABLE.as_slice(),
         mainstay_cache::METRIC_TABLE,
+        mainstay_backup::archive::ARCHIVE_METRIC_TABLE.as_slice(),
         mainstay_api::PROCESS_METRIC_TABLE.as_slice(),
     ];
     let expected: BTreeSet<String> = tables

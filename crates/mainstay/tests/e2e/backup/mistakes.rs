@@ -90,6 +90,7 @@ async fn keys_are_asked_for_and_told_apart() {
 
     let twice = mainstay(&["backup", "--new-key", vault.key()]).await;
     assert_eq!(twice.code, 1, "{twice:?}");
+    let elsewhere = vault.path("elsewhere");
     for (arguments, words) in [
         (vec!["backup"], "TARGET"),
         (
@@ -101,12 +102,17 @@ async fn keys_are_asked_for_and_told_apart() {
             "is no moment",
         ),
         (
-            vec!["restore", text(&plain), "--until", "10m", "--to-dir", "x"],
+            vec![
+                "restore",
+                text(&plain),
+                "--until",
+                "10m",
+                "--to-dir",
+                text(&elsewhere),
+            ],
             "--archive",
         ),
     ] {
-        let folder = vault.path("elsewhere");
-        std::fs::create_dir_all(&folder).expect("a folder");
         let refused = mainstay(&arguments).await;
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(refused.stderr.contains(words), "{refused:?}");
