@@ -97,7 +97,7 @@ fn a_legal_history() {
         conflicts: 1,
         reads: 2,
         unknown: 0,
-        refused: 0,
+        refused: 1,
     };
     assert_eq!(summary, Ok(expected));
 }
