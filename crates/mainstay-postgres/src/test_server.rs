@@ -36,7 +36,9 @@ const GUARD: &str = r#"
         processes="$server $(cat "/proc/$server/task/$server/children")"
         kill -KILL $processes; wait "$server"
         # The next server does not start while one of these still has the shared memory.
-        for process in $processes; do while test -e "/proc/$process/exe"; do sleep 0.01; done; done
+        for process in $processes; do
+            while grep -qs '^State:.[^ZX]' "/proc/$process/status"; do sleep 0.01; done
+        done
     else
         kill -INT "$server" 2>/dev/null; wait "$server"
     fi

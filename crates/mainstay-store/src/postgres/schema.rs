@@ -19,8 +19,10 @@ const FUNCTIONS: &[&str] = &[
 pub(super) async fn migrate(client: &mut Client, schema: &SchemaName) -> Result<(), OpenError> {
     let database = |error: tokio_postgres::Error| OpenError::Migration(describe(&error));
     let transaction = client.transaction().await.map_err(database)?;
+    // Longer than any other statement may take: scripts may rewrite tables, and another process may be at it.
     let prepare = expand(
-        "SELECT pg_advisory_xact_lock({lock});
+        "SET LOCAL statement_timeout = '5min';
+         SELECT pg_advisory_xact_lock({lock});
          CREATE SCHEMA IF NOT EXISTS {schema};
          CREATE TABLE IF NOT EXISTS {schema}.migrations (version int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now());",
         schema,
