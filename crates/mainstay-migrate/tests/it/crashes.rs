@@ -1,10 +1,13 @@
 //! Mainstay is killed at each of its steps. The next start goes on or goes back, nothing acknowledged is lost, and never do
 //! two stores take commits.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use mainstay_store::Batch;
 
 use crate::breaking::{Breaker, Moment};
-use crate::process::{Goal, boot, check, client, fill, operate};
+use crate::process::{Goal, Pace, boot, check, client, fill, operate};
 use crate::world::World;
 
 /// How a process ended.
@@ -24,20 +27,38 @@ fn process(world: &World, manifest: &mut String, goal: Goal, number: u64, open: 
     let end = runtime.block_on(async {
         let work = async {
             let (switch, mut handle, _running) = boot(world, manifest).await;
+            let primaries = world.primaries().await;
+            assert!(
+                primaries.len() <= 1,
+                "{goal:?} {number}: {primaries:?} take commits"
+            );
             // Their tokens tell what became of them, in whichever store.
             for batch in open {
                 world.commit(&switch, batch).await;
             }
-            let clients = (0..2).map(|index| {
-                let seed = 100 + 10 * number + index;
-                tokio::spawn(client(world.clone(), switch.clone(), seed, 25))
+            let stop = Arc::new(AtomicBool::new(false));
+            // With the first seed, nobody commits, so that nothing becomes durable by the way.
+            let clients = (0..2 * world.seed().min(1)).map(|index| {
+                let seed = 100 + 10 * number + index + 1_000 * world.seed();
+                tokio::spawn(client(
+                    world.clone(),
+                    switch.clone(),
+                    seed,
+                    Pace::Now,
+                    Arc::clone(&stop),
+                ))
             });
             let clients: Vec<_> = clients.collect();
             operate(&mut handle, goal).await;
+            stop.store(true, Ordering::Relaxed);
             for client in clients {
                 client.await.unwrap();
             }
-            check(world, &switch, &format!("{goal:?} {number}")).await;
+            let summary = check(world, &switch, &format!("{goal:?} {number}")).await;
+            assert_eq!(
+                summary.refused, 0,
+                "{goal:?} {number}: nobody is told of a handover"
+            );
         };
         tokio::select! {
             biased;
@@ -50,9 +71,9 @@ fn process(world: &World, manifest: &mut String, goal: Goal, number: u64, open: 
 }
 
 /// The whole story, killed at one call. Gives how many calls there were without a kill.
-fn story(goal: Goal, call: u64, moment: Moment) -> u64 {
-    let world = World::new(7).with_breaker(Breaker::at(call), moment);
-    let context = format!("{goal:?}, killed {moment:?} call {call}");
+fn story(seed: u64, goal: Goal, call: u64, moment: Moment) -> u64 {
+    let world = World::new(seed).with_breaker(Breaker::at(call), moment);
+    let context = format!("seed {seed}, {goal:?}, killed {moment:?} call {call}");
     let plain = tokio::runtime::Builder::new_current_thread().build().unwrap();
     plain.block_on(fill(&world, "a"));
     let mut manifest = "a".to_owned();
@@ -81,11 +102,13 @@ fn story(goal: Goal, call: u64, moment: Moment) -> u64 {
 }
 
 fn every_call(goal: Goal) {
-    let calls = story(goal, 0, Moment::Before);
-    assert!(calls > 60, "{calls} calls are too few to be everything");
-    for call in 1..=calls {
-        for moment in [Moment::Before, Moment::After] {
-            story(goal, call, moment);
+    for seed in 0..6 {
+        let calls = story(seed, goal, 0, Moment::Before);
+        assert!(calls > 25, "{calls} calls are too few to be everything");
+        for call in 1..=calls {
+            for moment in [Moment::Before, Moment::After] {
+                story(seed, goal, call, moment);
+            }
         }
     }
 }

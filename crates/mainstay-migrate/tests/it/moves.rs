@@ -1,13 +1,14 @@
 //! Migrations without a kill: what is compared, what stands in the way, what is refused.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mainstay_migrate::{Handle, Phase, Refusal, Running, Side, StartError, Wish, start};
 use mainstay_store::simulated::Step;
 use mainstay_store::{Batch, Entry, Key, Portion, Replicated, Store, Switch, Value, Version};
 
-use crate::process::{Goal, boot, check, client, fill, operate, options, until};
+use crate::process::{Goal, Pace, boot, check, client, fill, operate, options, until};
 use crate::world::World;
 
 async fn begun(world: &World) -> (Switch, Handle, Running) {
@@ -138,10 +139,17 @@ async fn stores_that_break_down_are_waited_for() {
                     store.recover();
                 }
             });
-            let clients = [
-                tokio::spawn(client(world.clone(), switch.clone(), 100, 20)),
-                tokio::spawn(client(world.clone(), switch.clone(), 101, 20)),
-            ];
+            let stop = Arc::new(AtomicBool::new(false));
+            let clients = [100, 101].map(|seed| {
+                let client = client(
+                    world.clone(),
+                    switch.clone(),
+                    seed,
+                    Pace::Later,
+                    Arc::clone(&stop),
+                );
+                tokio::spawn(client)
+            });
             handle.begin("b", None).await.unwrap();
             loop {
                 until(&mut handle, |status| status.phase == Phase::Ready).await;
@@ -155,6 +163,7 @@ async fn stores_that_break_down_are_waited_for() {
                 }
             }
             crashing.abort();
+            stop.store(true, Ordering::Relaxed);
             world.store(broken).recover();
             for client in clients {
                 client.await.unwrap();

@@ -1,14 +1,17 @@
 //! A process of Mainstay: clients that use the store, and an operator who wants a migration.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use mainstay_base::{Rng as _, SplitMix64};
 use mainstay_migrate::{
     CompareOptions, CopyOptions, Handle, Options, Phase, Settings, StartError, Status, Wish, start,
 };
-use mainstay_store::conformance::workload::{Client, OperationId};
-use mainstay_store::history::{Action, Outcome};
+use mainstay_store::conformance::workload::{OperationId, Plan};
+use mainstay_store::history::{Action, Outcome, Summary};
 use mainstay_store::{Batch, Key, KeyRange, Scan, Store, Switch, Token, Value};
 
 use crate::world::{World, place};
@@ -95,28 +98,80 @@ pub(crate) async fn fill(world: &World, name: &str) {
     }
 }
 
-/// One client; ends when it has done so much, or the process does.
-pub(crate) async fn client(world: World, switch: Switch, seed: u64, operations: u64) {
-    let store: Arc<dyn Store> = Arc::new(switch);
-    let mut client = Client::new(store.clone(), seed);
-    for number in 0..operations {
-        if client.is_curious() {
-            client.look(world.recorder()).await;
+/// Lets others go first so many times. The runtime's own way waits for all that others do meanwhile.
+async fn others_first(times: u64) {
+    for _ in 0..times {
+        let mut is_done = false;
+        poll_fn(|context| {
+            if is_done {
+                return Poll::Ready(());
+            }
+            is_done = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// How a client goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Between the steps of the migration, which take no time in a test.
+    Now,
+    /// After a while.
+    Later,
+}
+
+/// One client; ends when it is told to, at the latest when it has done much.
+pub(crate) async fn client(world: World, switch: Switch, seed: u64, pace: Pace, stop: Arc<AtomicBool>) {
+    let mut random = SplitMix64::new(seed);
+    for number in 0..1_000 {
+        if stop.load(Ordering::Relaxed) {
+            return;
         }
-        let Some(plan) = client.plan(world.recorder()).await else {
+        let Some(plan) = plan(&world, &switch, &mut random).await else {
             continue;
         };
         let batch = plan.batch(OperationId(seed << 16 | number));
-        let mut outcome = world.commit(store.as_ref(), batch.clone()).await;
+        let mut outcome = world.commit(&switch, batch.clone()).await;
         // Its token tells, once the store is back.
         while matches!(outcome, Outcome::Unknown | Outcome::Refused) {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            outcome = world.commit(store.as_ref(), batch.clone()).await;
+            outcome = world.commit(&switch, batch.clone()).await;
         }
-        // Now and then.
-        let pause = SplitMix64::new(seed << 16 | number).below(20);
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+        match pace {
+            Pace::Now => others_first(random.below(3)).await,
+            Pace::Later => tokio::time::sleep(Duration::from_millis(random.below(20))).await,
+        }
     }
+}
+
+/// What a client does next. Unlike the one of the store's own workload, it never waits for others to come to rest.
+async fn plan(world: &World, switch: &Switch, random: &mut SplitMix64) -> Option<Plan> {
+    let register = random.below(6);
+    Some(match random.below(8) {
+        0..=1 => Plan::Put { register },
+        2 => Plan::Delete { register },
+        3 => Plan::Append { log: 0, register },
+        _ => {
+            let other = (register + 1) % 6;
+            let keys = [register, other].map(|number| Key::new(format!("register/{number}")).unwrap());
+            let begun = world.recorder().invoke();
+            let read = switch.read(&keys).await.ok()?;
+            let versions: Vec<_> = read
+                .values
+                .iter()
+                .map(|stored| stored.as_ref().map(|stored| stored.version))
+                .collect();
+            let keys = keys.to_vec();
+            world.recorder().finish(begun, Action::Read { keys, read });
+            Plan::Transfer {
+                from: (register, versions[0]),
+                to: (other, versions[1]),
+            }
+        }
+    })
 }
 
 /// Asks for what brings it nearer to the goal, until it is reached.
@@ -129,6 +184,11 @@ pub(crate) async fn operate(handle: &mut Handle, goal: Goal) {
             matches!(status.phase, Phase::Ready | Phase::FollowingBack) || status.is_over
         })
         .await;
+        assert_eq!(
+            status.repaired_ranges.unwrap_or(0),
+            0,
+            "the copy was right at once"
+        );
         let wish = match (status.phase, goal) {
             (Phase::Finished | Phase::BackedOut, _) => return,
             (Phase::Ready, Goal::StayBefore) | (Phase::FollowingBack, Goal::StayAfter | Goal::StayBefore) => {
@@ -144,11 +204,12 @@ pub(crate) async fn operate(handle: &mut Handle, goal: Goal) {
 }
 
 /// Looks at everything, and compares what is there with what everybody was told.
-pub(crate) async fn check(world: &World, switch: &Switch, context: &str) {
+pub(crate) async fn check(world: &World, switch: &Switch, context: &str) -> Summary {
     let begun = world.recorder().invoke();
     let page = switch.scan(&Scan::new(KeyRange::all())).await.unwrap();
     world.recorder().finish(begun, Action::Scan { page });
     let summary = world.recorder().history().check();
     let summary = summary.unwrap_or_else(|violation| panic!("{context}: {violation}"));
     assert!(summary.commits >= 17, "{context}: {summary:?}");
+    summary
 }

@@ -71,6 +71,10 @@ impl World {
         stores.entry(name.to_owned()).or_insert_with(fresh).clone()
     }
 
+    pub(crate) fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
     pub(crate) fn recorder(&self) -> &Recorder {
         &self.shared.recorder
     }
