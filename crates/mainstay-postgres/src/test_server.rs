@@ -73,6 +73,11 @@ pub async fn shared() -> &'static TestServer {
     SERVER.get_or_init(TestServer::start).await
 }
 
+/// The same; `None` where [`available`] says that it cannot be.
+pub async fn shared_if_available() -> Option<&'static TestServer> {
+    if available() { Some(shared().await) } else { None }
+}
+
 /// The name of a schema that no other test of the binary has.
 pub fn new_schema() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);

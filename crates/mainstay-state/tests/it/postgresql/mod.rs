@@ -8,29 +8,10 @@ mod sweeping;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mainstay_postgres::test_server::{TestServer, available};
+use mainstay_postgres::test_server::{TestServer, shared_if_available as shared};
 use mainstay_state::conformance::Subject;
 use mainstay_state::postgresql::{Options, Postgresql, TableName};
 use mainstay_state::{Consistency, Item, StateStore};
-use tokio::sync::OnceCell;
-
-/// A server that keeps what it acknowledged; `None` where PostgreSQL is not installed.
-async fn start() -> Option<TestServer> {
-    if !available() {
-        return None;
-    }
-    let mut server = TestServer::prepare();
-    server.set("fsync=on");
-    server.set("max_connections=300");
-    server.resume().await;
-    Some(server)
-}
-
-/// One server for all tests that leave it running; each has tables of its own.
-async fn shared() -> Option<&'static TestServer> {
-    static SERVER: OnceCell<Option<TestServer>> = OnceCell::const_new();
-    SERVER.get_or_init(start).await.as_ref()
-}
 
 /// The component on tables that nobody else uses.
 fn new_options(server: &TestServer) -> Options {

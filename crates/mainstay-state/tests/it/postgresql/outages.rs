@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use mainstay_base::ErrorKind;
+use mainstay_postgres::test_server::TestServer;
 use mainstay_state::postgresql::Options;
 use mainstay_state::{Consistency, Set, StateError, StateStore};
 use mainstay_store::{CommitError, ReadError};
 
-use super::{item, open, start};
+use super::{item, open};
 
 /// How long something may take that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_works_again_when_the_server_is_back() {
-    let Some(mut server) = start().await else {
+    let Some(mut server) = TestServer::start_if_available().await else {
         return;
     };
     let state = open(&Options::from(server.options()));

@@ -11,20 +11,11 @@ mod upgrades;
 
 use std::sync::Arc;
 
-use mainstay_postgres::test_server::{self, TestServer, available, new_schema};
+use mainstay_postgres::test_server::{TestServer, available, new_schema, shared_if_available as shared};
 use mainstay_store::conformance::Subject;
 use mainstay_store::conformance::replication::ReplicationSubject;
 use mainstay_store::postgres::{Options, Postgres, SchemaName};
 use mainstay_store::{Replicated, Store};
-
-/// One server for all tests that leave it running; each has a schema of its own. `None` where it is not installed.
-async fn shared() -> Option<&'static TestServer> {
-    if available() {
-        Some(test_server::shared().await)
-    } else {
-        None
-    }
-}
 
 /// The store on this server, with the tables in `schema`.
 fn options_on(server: &TestServer, schema: &str) -> Options {

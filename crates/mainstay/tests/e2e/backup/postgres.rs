@@ -8,14 +8,6 @@ use crate::harness::process::Process;
 use crate::harness::system::{command, run};
 use crate::harness::{System, eventually};
 
-/// A server that keeps what it acknowledges, as a store has to.
-async fn database() -> TestServer {
-    let mut server = TestServer::prepare();
-    server.set("fsync=on");
-    server.resume().await;
-    server
-}
-
 /// The `ETag` of a key of `app`.
 async fn etag(system: &System) -> String {
     let answer = system.api("app").await.get("/v1.0/state/statestore/k").await;
@@ -28,7 +20,7 @@ async fn a_backup_moves_between_a_database_and_files() {
         return;
     }
     let vault = Vault::new().await;
-    let server = database().await;
+    let server = TestServer::start().await;
     let in_database = [("STORE".to_owned(), server.url())];
     let system = System::with(MANIFEST).env("STORE", &server.url()).start().await;
     save(&system, "k", "from the database").await;
@@ -95,7 +87,7 @@ async fn an_interrupted_restore_into_a_database_is_not_run_on_and_can_be_begun_a
         return;
     }
     let vault = Vault::new().await;
-    let server = database().await;
+    let server = TestServer::start().await;
     let in_database = [("STORE".to_owned(), server.url())];
     let system = System::with(MANIFEST).env("STORE", &server.url()).start().await;
     let filler = "x".repeat(100_000);

@@ -100,9 +100,7 @@ async fn a_change_on_another_machine_is_heard_of() {
     if !postgres::available() {
         return;
     }
-    let mut server = postgres::TestServer::prepare();
-    server.set("fsync=on");
-    server.resume().await;
+    let server = postgres::TestServer::start().await;
     let here = System::with(LONG).env("STORE", &server.url()).start().await;
     let there = System::with(LONG).env("STORE", &server.url()).start().await;
     let (api, other) = (here.api("app").await, there.api("app").await);
