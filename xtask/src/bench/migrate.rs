@@ -15,7 +15,7 @@ use super::lab::Lab;
 use super::mainstay;
 use super::results::Section;
 use super::store::{empty, keys, servers, settle, target};
-use crate::process::{output, root, run as run_tool, tool};
+use crate::process::{output, root, tool};
 
 /// What is wanted at least.
 const KEYS_PER_SECOND: f64 = 50_000.0;
@@ -116,7 +116,7 @@ impl System {
         let pause = status["pause_ms"].as_f64().context("the pause is not told")?;
         direction.pause_ms.0.push(pause);
         self.name_store(if to == "embedded" { to } else { "${DATABASE_URL}" })?;
-        run_tool(&mut self.command(&["finish", "--json"]))
+        output(&mut self.command(&["finish", "--json"])).map(drop)
     }
 
     fn name_store(&self, store: &str) -> Result<()> {
