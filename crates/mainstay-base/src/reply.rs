@@ -51,6 +51,25 @@ impl<'a, T> Reply<'a, T> {
         }
     }
 
+    /// The answer made into another one; without an allocation where it is there already.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U + Send + 'a) -> Reply<'a, U>
+    where
+        T: Send + 'a,
+    {
+        match self.at_once() {
+            Ok(answer) => Reply::ready(make(answer)),
+            Err(later) => Reply::waiting(async move { make(later.await) }),
+        }
+    }
+
+    /// The answer if it is there already; the reply as it was if it is not.
+    pub fn at_once(mut self) -> Result<T, Self> {
+        match &mut self.state {
+            State::Ready(answer) => answer.take().ok_or(self),
+            State::Waiting(_) => Err(self),
+        }
+    }
+
     /// Tells `listener` of the end; one that was told to be before is told now.
     #[must_use = "futures do nothing unless awaited"]
     pub fn tell(mut self, listener: Arc<dyn Ended>) -> Self {
@@ -100,6 +119,18 @@ mod tests {
         fn ended(&self) {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_there_is_made_into_another_at_once() {
+        let doubled = |reply: Reply<'static, u32>| reply.map(|number| number * 2);
+        assert!(matches!(doubled(Reply::ready(2)).at_once(), Ok(4)));
+        let later = doubled(Reply::waiting(async { 3 })).at_once();
+        let Err(mut later) = later else {
+            panic!("it was not there");
+        };
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(Pin::new(&mut later).poll(&mut context), Poll::Ready(6));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub trait StateStore: Send + Sync + fmt::Debug + 'static {
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Found>, StateError>> {
         let reading = self.get(keys, consistency);
-        Reply::waiting(async move { Ok(reading.await?.into_iter().map(Found::kept).collect()) })
+        reading.map(|items| Ok(items?.into_iter().map(Found::kept).collect()))
     }
 
     /// Finds values among the keys that begin with `prefix`, which holds its separator, at one moment. Cancel safe.

@@ -44,22 +44,6 @@ impl Merging {
         }
     }
 
-    async fn read(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Option<Item>>, StateError> {
-        let mut items = self.inner.get(keys, consistency).await?;
-        for (key, item) in keys.iter().zip(&mut items) {
-            show(key, item.as_mut())?;
-        }
-        Ok(items)
-    }
-
-    async fn find(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Found>, StateError> {
-        let mut found = self.inner.look_up(keys, consistency).await?;
-        for (key, found) in keys.iter().zip(&mut found) {
-            show(key, found.item.as_mut())?;
-        }
-        Ok(found)
-    }
-
     async fn merge_all(&self, steps: Vec<Step>, conditions: Vec<Condition>) -> Result<(), StateError> {
         if steps.len() > MAX_OPERATIONS {
             return Err(StateError::TooManyOperations(steps.len()));
@@ -104,7 +88,14 @@ impl StateStore for Merging {
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
-        Reply::waiting(self.read(keys, consistency))
+        let reading = self.inner.get(keys, consistency);
+        reading.map(|items| {
+            let mut items = items?;
+            for (key, item) in keys.iter().zip(&mut items) {
+                show(key, item.as_mut())?;
+            }
+            Ok(items)
+        })
     }
 
     fn look_up<'a>(
@@ -112,7 +103,14 @@ impl StateStore for Merging {
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Found>, StateError>> {
-        Reply::waiting(self.find(keys, consistency))
+        let reading = self.inner.look_up(keys, consistency);
+        reading.map(|found| {
+            let mut found = found?;
+            for (key, found) in keys.iter().zip(&mut found) {
+                show(key, found.item.as_mut())?;
+            }
+            Ok(found)
+        })
     }
 
     /// Queries see values as their users write them by themselves.

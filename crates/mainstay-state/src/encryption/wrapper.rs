@@ -25,24 +25,6 @@ impl Encrypted {
         Self { inner, encryption }
     }
 
-    async fn open_all(
-        &self,
-        keys: &[String],
-        consistency: Consistency,
-    ) -> Result<Vec<Option<Item>>, StateError> {
-        let items = self.inner.get(keys, consistency).await?;
-        items.into_iter().map(|item| self.open(item)).collect()
-    }
-
-    async fn look_up_all(&self, keys: &[String], consistency: Consistency) -> Result<Vec<Found>, StateError> {
-        let found = self.inner.look_up(keys, consistency).await?;
-        let opened = found.into_iter().map(|Found { item, cache }| {
-            let item = self.open(item)?;
-            Ok(Found { item, cache })
-        });
-        opened.collect()
-    }
-
     fn open(&self, item: Option<Item>) -> Result<Option<Item>, StateError> {
         item.map(|item| self.encryption.open_item(item)).transpose()
     }
@@ -63,7 +45,8 @@ impl StateStore for Encrypted {
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
-        Reply::waiting(self.open_all(keys, consistency))
+        let reading = self.inner.get(keys, consistency);
+        reading.map(|items| items?.into_iter().map(|item| self.open(item)).collect())
     }
 
     fn look_up<'a>(
@@ -71,7 +54,14 @@ impl StateStore for Encrypted {
         keys: &'a [String],
         consistency: Consistency,
     ) -> Reply<'a, Result<Vec<Found>, StateError>> {
-        Reply::waiting(self.look_up_all(keys, consistency))
+        let reading = self.inner.look_up(keys, consistency);
+        reading.map(|found| {
+            let opened = found?.into_iter().map(|Found { item, cache }| {
+                let item = self.open(item)?;
+                Ok(Found { item, cache })
+            });
+            opened.collect()
+        })
     }
 
     /// Values cannot be found that cannot be read.

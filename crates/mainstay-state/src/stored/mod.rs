@@ -10,7 +10,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use mainstay_store::{
-    Batch, CommitError, Condition, Entry, Key, Reply, Scan, Store, SystemWallClock, WallClock,
+    Batch, CommitError, Condition, Entry, Key, Read, ReadError, Reply, Scan, Store, SystemWallClock,
+    WallClock,
 };
 
 pub use self::heard::{Changed, ChangedKey, Heard};
@@ -102,12 +103,25 @@ impl Stored {
             .collect()
     }
 
-    async fn get_all(&self, names: &[String]) -> Result<Vec<Option<Item>>, StateError> {
-        check_keys(names)?;
-        let keys = self.record_keys(names)?;
-        let read = self.store.read(&keys).await?;
+    fn get_all<'a>(&'a self, names: &'a [String]) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
+        let keys = match check_keys(names).and_then(|()| self.record_keys(names)) {
+            Ok(keys) => keys,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        // The embedded store has it at once: then nothing has to be kept for later.
+        if let Ok(read) = self.store.read(&keys).at_once() {
+            return Reply::ready(self.items(names, read));
+        }
+        Reply::waiting(async move { self.items(names, self.store.read(&keys).await) })
+    }
+
+    fn items(
+        &self,
+        names: &[String],
+        read: Result<Read, ReadError>,
+    ) -> Result<Vec<Option<Item>>, StateError> {
         let now_ms = self.wall_clock.unix_ms();
-        let items = names.iter().zip(read.values).map(|(name, stored)| {
+        let items = names.iter().zip(read?.values).map(|(name, stored)| {
             let item = stored.map(|stored| layout::decode(name, stored)).transpose()?;
             Ok(item.filter(|item| !crate::expired(item.expires_at_ms, now_ms)))
         });
@@ -209,7 +223,7 @@ impl StateStore for Stored {
         keys: &'a [String],
         _: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
-        Reply::waiting(self.get_all(keys))
+        self.get_all(keys)
     }
 
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
