@@ -53,7 +53,7 @@ fn refreshes_of_entries_and_processes_are_spread() {
         // Each fifth of the window has about a fifth of them.
         for fifth in 0..5 {
             let window = seconds(70 + 4 * fifth)..seconds(74 + 4 * fifth);
-            let inside = dues.iter().filter(|due| window.contains(due)).count();
+            let inside = dues.iter().filter(|due| window.contains(*due)).count();
             assert!((150..=250).contains(&inside), "{fifth}: {inside}");
         }
     }
