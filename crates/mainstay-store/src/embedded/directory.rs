@@ -29,8 +29,16 @@ const FORMAT_NAME: &str = "mainstay-store format";
 #[derive(Debug)]
 pub(super) struct Directory {
     data: PathBuf,
-    /// The lock goes when the file is closed.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Directory {
+    /// Closing the file would not always be enough: a process that is just being started holds it too, for a moment.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::debug!(%error, "cannot unlock the store's folder; it is unlocked when its file is closed");
+        }
+    }
 }
 
 impl Directory {
@@ -52,7 +60,7 @@ impl Directory {
             fs::rename(&unfinished, &data).map_err(OpenError::at(&data))?;
             sync_folder(path).map_err(OpenError::at(path))?;
         }
-        Ok(Self { data, _lock: lock })
+        Ok(Self { data, lock })
     }
 
     pub(super) fn mark(&self) -> PathBuf {
@@ -190,6 +198,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path()).unwrap();
         assert!(matches!(open(folder.path()), Err(OpenError::Locked(_))));
+        drop(first);
+        open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn the_lock_goes_although_a_process_that_is_being_started_holds_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path()).unwrap();
+        let _forked = first.lock.try_clone().unwrap();
         drop(first);
         open(folder.path()).unwrap();
     }
