@@ -20,7 +20,7 @@ use super::recent::Recent;
 use super::snapshots::{Place, Snapshots};
 use super::space;
 use super::tokens::Generations;
-use super::tree::Tree;
+use super::tree::{Tree, TreeError};
 use super::upkeep::Upkeep;
 use crate::error::CommitError;
 use crate::version::{HybridClock, Version, WallClock};
@@ -45,6 +45,13 @@ const IDLE: Duration = Duration::from_secs(60);
 /// How many old tokens, and how many commits that were kept for followers, go with a group.
 const SWEEP: usize = 100;
 
+/// Whether what nobody needs any more could be removed the last time.
+#[derive(Debug, Default)]
+pub(super) struct Sweeping {
+    tokens_fail: bool,
+    feed_fails: bool,
+}
+
 /// Everything the committer needs.
 pub(super) struct Committer {
     pub queue: Arc<Queue>,
@@ -59,6 +66,7 @@ pub(super) struct Committer {
     pub number: u64,
     pub line: Line,
     pub generations: Generations,
+    pub sweeping: Sweeping,
     pub clock: Arc<dyn Clock>,
     pub wall_clock: Arc<dyn WallClock>,
     pub memtable_bytes: u64,
@@ -123,7 +131,8 @@ impl Committer {
         let written = self.write(&decided.records);
         if written.is_ok() {
             self.apply(decided);
-            if self.is_untidy() {
+            // What cannot be swept now cannot be swept at once again: that is tried along with what comes next.
+            if self.is_untidy() && !self.sweeping.feed_fails {
                 self.queue.nudge();
             }
         }
@@ -164,14 +173,18 @@ impl Committer {
         let pending = waiting.into_iter().map(|work| Pending::decide(work, &mut group));
         let pending = pending.collect();
         if self.generations.has_old && !group.is_empty() {
-            match group.sweep_tokens(SWEEP) {
-                Ok(is_done) => self.generations.has_old = !is_done,
-                Err(error) => tracing::warn!(%error, "cannot remove old tokens from the store"),
+            let swept = group.sweep_tokens(SWEEP);
+            if let Ok(is_done) = swept {
+                self.generations.has_old = !is_done;
             }
+            tell_once(&mut self.sweeping.tokens_fail, swept, "old tokens");
         }
-        if let Err(error) = group.sweep_feed(SWEEP) {
-            tracing::warn!(%error, "cannot remove from the store what was kept for followers");
-        }
+        let swept = group.sweep_feed(SWEEP);
+        tell_once(
+            &mut self.sweeping.feed_fails,
+            swept,
+            "what was kept for followers",
+        );
         (pending, group.finish())
     }
 
@@ -285,6 +298,15 @@ impl Committer {
         tracing::error!(reason, "the store takes no writes any more; restart to try again");
         self.stopped = Some(CommitError::Unavailable(reason.into()));
     }
+}
+
+/// Takes note of whether something could be removed, and says when it begins to fail.
+fn tell_once<T>(is_failing: &mut bool, swept: Result<T, TreeError>, what: &str) {
+    let failed = swept.err();
+    if let Some(error) = failed.as_ref().filter(|_| !*is_failing) {
+        tracing::warn!(%error, "cannot remove {what} from the store; it is tried again");
+    }
+    *is_failing = failed.is_some();
 }
 
 struct Abandon(Arc<Queue>);

@@ -7,7 +7,7 @@ use std::thread;
 
 use bytes::BytesMut;
 
-use super::committer::Committer;
+use super::committer::{Committer, Sweeping};
 use super::directory::{self, Directory};
 use super::error::OpenError;
 use super::line::Line;
@@ -77,6 +77,7 @@ pub(super) fn open(options: &Options, medium: impl Fn() -> Box<dyn Medium>) -> R
         number,
         line,
         generations: Generations::resume(generation, options.clock.now()),
+        sweeping: Sweeping::default(),
         clock: options.clock.clone(),
         wall_clock: options.wall_clock.clone(),
         memtable_bytes: options.memtable_bytes,

@@ -52,6 +52,9 @@ struct State {
     bytes: usize,
     nudged: bool,
     closed: bool,
+    /// How often the committer was given something to do.
+    #[cfg(test)]
+    turns: u64,
 }
 
 /// What the committer is to do next.
@@ -104,6 +107,10 @@ impl Queue {
             })
             .unwrap_or_else(PoisonError::into_inner);
         state.nudged = false;
+        #[cfg(test)]
+        {
+            state.turns += 1;
+        }
         if state.closed && state.waiting.is_empty() {
             return Next::Closed;
         }
@@ -137,6 +144,11 @@ impl Queue {
         state.closed = true;
         state.waiting.clear();
         state.bytes = 0;
+    }
+
+    #[cfg(test)]
+    pub(super) fn turns(&self) -> u64 {
+        self.lock().turns
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

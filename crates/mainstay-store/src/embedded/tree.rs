@@ -137,6 +137,15 @@ impl Tree {
         }
     }
 
+    /// Makes the latest value of a key one that does not match its checksum.
+    #[cfg(test)]
+    pub(super) fn damage(&self, key: Bytes) {
+        let junk = Bytes::from_static(b"no envelope, and no checksum that matches");
+        let number = self.numbers.next();
+        let value = InternalValue::from_components(key, junk, number, ValueType::Value);
+        self.memory().active.insert(value);
+    }
+
     /// The value of a key among all that has a number below `bound`.
     pub(super) fn get(&self, key: &[u8], bound: u64) -> Result<Option<(Version, Bytes)>, TreeError> {
         let Some(bytes) = self.engine.get(key, bound)? else {

@@ -108,6 +108,24 @@ async fn what_is_kept_and_let_go_of_in_one_group_goes_too() {
     kept_becomes(&lab, 0).await;
 }
 
+/// It is tried again with each commit, and not in between: nothing would be gained, and the one thread that commits lost.
+#[tokio::test]
+async fn a_damaged_feed_does_not_keep_the_committer_busy() {
+    let lab = Lab::new();
+    lab.store().follow(&archive()).await.unwrap();
+    let first = lab.put("first").await.unwrap().version;
+    lab.store().reader.tree.damage(space::fed(first));
+    lab.put("second").await.unwrap();
+    lab.store().unfollow(&archive()).await.unwrap();
+    let before = lab.store().queue.turns();
+    for number in 0..50 {
+        lab.put(&number.to_string()).await.unwrap();
+    }
+    let turns = lab.store().queue.turns() - before;
+    assert!(turns <= 51, "{turns} turns for 50 commits");
+    assert!(lab.get("49").await.is_some());
+}
+
 /// What is asked beside commits is void as well when its group is not written.
 #[tokio::test]
 async fn a_full_disk_leaves_roles_and_followers_as_they_were() {
