@@ -164,6 +164,23 @@ pub async fn a_copy_does_not_replace_what_is_later(
     assert_eq!(text(&plain, "d").await.as_deref(), Some("later"));
 }
 
+/// A value that was bent on its way or on a disk is mended so.
+pub async fn a_copy_replaces_what_has_its_version(
+    _: &mut impl ReplicationSubject,
+    target: &mut impl ReplicationSubject,
+) {
+    let store = replica(target).await;
+    let bent = [entry("a", "bent", 20), entry("b", "as it is", 30)];
+    store.copy(portion(&bent)).await.unwrap();
+    let good = [entry("a", "good", 20), entry("b", "as it is", 30)];
+    store.copy(portion(&good[..1])).await.unwrap();
+    assert_eq!(entries(&store).await, good);
+    store.apply(&[]).await.unwrap();
+    drop(store);
+    target.restart().await;
+    assert_eq!(entries(&target.replicated()).await, good);
+}
+
 pub async fn tokens_are_listed_in_order(
     source: &mut impl ReplicationSubject,
     _: &mut impl ReplicationSubject,

@@ -62,6 +62,7 @@ macro_rules! replication_suite {
             copies::what_is_applied_keeps_its_version,
             copies::copying_and_applying_once_more_changes_nothing,
             copies::a_copy_does_not_replace_what_is_later,
+            copies::a_copy_replaces_what_has_its_version,
             copies::tokens_are_listed_in_order,
             copies::tokens_are_remembered_by_the_copy,
             copies::what_is_applied_wakes_watches,

@@ -10,7 +10,7 @@ use crate::embedded::line::Standing;
 use crate::embedded::log::record::Change;
 use crate::embedded::recent::Recent;
 use crate::embedded::space;
-use crate::embedded::tree::LATEST;
+use crate::embedded::tree::{LATEST, TreeError};
 use crate::error::CommitError;
 use crate::key::Value;
 use crate::replication::{Committed, Portion};
@@ -76,12 +76,12 @@ impl Group<'_> {
         }
         let mut copies = Copies::default();
         for entry in portion.entries {
-            let present = self.version_of(&entry.key)?;
+            let present = unless_damaged(self.version_of(&entry.key))?;
             let tree_key = space::data(entry.key.as_ref());
             copies.add(tree_key, entry.value.into_bytes(), entry.version, present)?;
         }
         for (token, version) in portion.tokens {
-            let present = self.token(&token)?;
+            let present = unless_damaged(self.token(&token))?;
             copies.add(
                 space::token(self.generation, &token),
                 Bytes::new(),
@@ -159,7 +159,8 @@ impl Group<'_> {
 struct Copies(BTreeMap<Bytes, Change>);
 
 impl Copies {
-    /// Adds a value, unless the one that is `present` is later.
+    /// Adds a value, unless the one that is `present` is later. One of the same version is replaced: where they are not the
+    /// same, it is not what was written.
     fn add(
         &mut self,
         key: Bytes,
@@ -169,7 +170,7 @@ impl Copies {
     ) -> Result<(), CommitError> {
         check_version(version)?;
         let before = self.0.get(&key).and_then(|change| change.version);
-        if before.max(present).is_none_or(|before| before < version) {
+        if before.max(present).is_none_or(|before| before <= version) {
             let change = Change {
                 key: key.clone(),
                 value: Some(value),
@@ -178,6 +179,17 @@ impl Copies {
             self.0.insert(key, change);
         }
         Ok(())
+    }
+}
+
+/// What is damaged counts as nothing: it is mended with what is copied.
+fn unless_damaged(present: Result<Option<Version>, TreeError>) -> Result<Option<Version>, TreeError> {
+    match present {
+        Err(TreeError::Damaged(damage)) => {
+            tracing::warn!(%damage, "something damaged is replaced with a copy");
+            Ok(None)
+        }
+        present => present,
     }
 }
 

@@ -108,6 +108,51 @@ async fn what_is_kept_and_let_go_of_in_one_group_goes_too() {
     kept_becomes(&lab, 0).await;
 }
 
+#[tokio::test]
+async fn a_copy_mends_what_is_damaged() {
+    let mut lab = Lab::new();
+    lab.store().demote().await.unwrap();
+    let portion = Portion {
+        entries: vec![Entry {
+            key: key("copied"),
+            value: Value::new("good").unwrap(),
+            version: Version::from_u64(7),
+        }],
+        tokens: vec![(Token::new("token").unwrap(), Version::from_u64(7))],
+    };
+    let other = Portion {
+        entries: vec![Entry {
+            key: key("other"),
+            ..portion.entries[0].clone()
+        }],
+        tokens: Vec::new(),
+    };
+    lab.store().copy(portion.clone()).await.unwrap();
+    let damaged = [
+        space::data(key("copied").as_ref()),
+        space::token(0, &portion.tokens[0].0),
+    ];
+    for tree_key in damaged {
+        lab.store().reader.tree.damage(tree_key);
+    }
+    // Reads see the damage from the next turn of the committer on.
+    lab.store().copy(other).await.unwrap();
+    let read = lab.store().read(&[key("copied")]).await;
+    assert!(matches!(read, Err(ReadError::Damaged(_))), "{read:?}");
+    lab.store().copy(portion.clone()).await.unwrap();
+    for is_restarted in [false, true] {
+        if is_restarted {
+            lab.reopen();
+        }
+        let stored = lab.get("copied").await.unwrap();
+        assert_eq!(
+            (stored.value, stored.version),
+            (Value::new("good").unwrap(), Version::from_u64(7))
+        );
+        assert_eq!(lab.store().tokens(None).await.unwrap(), portion.tokens);
+    }
+}
+
 /// It is tried again with each commit, and not in between: nothing would be gained, and the one thread that commits lost.
 #[tokio::test]
 async fn a_damaged_feed_does_not_keep_the_committer_busy() {
