@@ -29,13 +29,17 @@ const FORMAT_NAME: &str = "mainstay-store format";
 #[derive(Debug)]
 pub(super) struct Directory {
     data: PathBuf,
-    lock: File,
+    _lock: Lock,
 }
 
-impl Drop for Directory {
+/// A folder is locked until this is dropped.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
     /// Closing the file would not always be enough: a process that is just being started holds it too, for a moment.
     fn drop(&mut self) {
-        if let Err(error) = self.lock.unlock() {
+        if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "cannot unlock the store's folder; it is unlocked when its file is closed");
         }
     }
@@ -60,7 +64,7 @@ impl Directory {
             fs::rename(&unfinished, &data).map_err(OpenError::at(&data))?;
             sync_folder(path).map_err(OpenError::at(path))?;
         }
-        Ok(Self { data, lock })
+        Ok(Self { data, _lock: lock })
     }
 
     pub(super) fn mark(&self) -> PathBuf {
@@ -91,7 +95,7 @@ pub(super) fn tree(data: &Path) -> PathBuf {
     data.join("tree")
 }
 
-fn lock(path: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path) -> Result<Lock, OpenError> {
     let name = path.join("LOCK");
     let file = File::options()
         .create(true)
@@ -100,7 +104,7 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .open(&name)
         .map_err(OpenError::at(&name))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(OpenError::at(&name)(error)),
     }
@@ -205,9 +209,10 @@ mod tests {
     #[test]
     fn the_lock_goes_although_a_process_that_is_being_started_holds_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        let first = open(folder.path()).unwrap();
-        let _forked = first.lock.try_clone().unwrap();
-        drop(first);
+        let held = lock(folder.path()).unwrap();
+        let _forked = held.0.try_clone().unwrap();
+        assert!(matches!(open(folder.path()), Err(OpenError::Locked(_))));
+        drop(held);
         open(folder.path()).unwrap();
     }
 
