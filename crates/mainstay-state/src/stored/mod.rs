@@ -103,18 +103,7 @@ impl Stored {
             .collect()
     }
 
-    fn get_all<'a>(&'a self, names: &'a [String]) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
-        let keys = match check_keys(names).and_then(|()| self.record_keys(names)) {
-            Ok(keys) => keys,
-            Err(error) => return Reply::ready(Err(error)),
-        };
-        // The embedded store has it at once: then nothing has to be kept for later.
-        if let Ok(read) = self.store.read(&keys).at_once() {
-            return Reply::ready(self.items(names, read));
-        }
-        Reply::waiting(async move { self.items(names, self.store.read(&keys).await) })
-    }
-
+    /// The values of records that were read, unless they have expired.
     fn items(
         &self,
         names: &[String],
@@ -220,10 +209,18 @@ impl StateStore for Stored {
 
     fn get<'a>(
         &'a self,
-        keys: &'a [String],
+        names: &'a [String],
         _: Consistency,
     ) -> Reply<'a, Result<Vec<Option<Item>>, StateError>> {
-        self.get_all(keys)
+        let keys = match check_keys(names).and_then(|()| self.record_keys(names)) {
+            Ok(keys) => keys,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        // The embedded store has it at once: then nothing has to be kept for later.
+        if let Ok(read) = self.store.read(&keys).at_once() {
+            return Reply::ready(self.items(names, read));
+        }
+        Reply::waiting(async move { self.items(names, self.store.read(&keys).await) })
     }
 
     fn query<'a>(&'a self, query: &'a Query, prefix: &'a str) -> Reply<'a, Result<QueryPage, StateError>> {
